@@ -1,0 +1,58 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The KVM hypervisor parameter virtio_rng for Ganeti.
+
+@var HV_VIRTIO_RNG: name of the parameter
+@var VALUES: the strings that it takes
+@var DEFAULT: the one that a cluster starts with
+@var MAX_BYTES: what a guest may draw from the host in a period, in bytes
+@var PERIOD: the period, in milliseconds
+
+"""
+
+import importlib.util
+import os
+import struct
+
+
+def _check_complete(path):
+  """Checks that a shared library wasn't cut off, by a full disk or a crash.
+
+  The dynamic linker maps what its headers promise, and the kernel kills the
+  process (SIGBUS) that reads past the end of the file. The section headers,
+  which linkers write last, tell where the end was (ELF, System V ABI).
+
+  @type path: str
+  @raise ImportError: when there is less of it than there was
+
+  """
+  with open(path, "rb") as library:
+    header = library.read(64)
+    size = os.fstat(library.fileno()).st_size
+  if len(header) == 64:
+    layout = "=40xQ10xHH" if header[4:5] == b"\2" else "=32xI10xHH"
+    offset, entry_size, entries = struct.unpack_from(layout, header)
+    if size >= offset + entry_size * entries:
+      return
+  raise ImportError("%s is cut off after %d bytes" % (path, size))
+
+
+_spec = importlib.util.find_spec("ganeti_virtio_rng._core")
+if _spec is not None:
+  _check_complete(_spec.origin)
+
+# pylint: disable=C0413
+from ganeti_virtio_rng._core import DEFAULT
+from ganeti_virtio_rng._core import HV_VIRTIO_RNG
+from ganeti_virtio_rng._core import MAX_BYTES
+from ganeti_virtio_rng._core import PERIOD
+from ganeti_virtio_rng._core import VALUES
+from ganeti_virtio_rng._core import build_argv
+from ganeti_virtio_rng._core import check
+from ganeti_virtio_rng._core import check_source
+
+__all__ = ["DEFAULT", "HV_VIRTIO_RNG", "MAX_BYTES", "PERIOD", "VALUES",
+           "build_argv", "check", "check_source"]
+
+__version__ = "0.1"

@@ -1,0 +1,13 @@
+from typing import List, Optional, Tuple, Union
+
+DEFAULT: str
+HV_VIRTIO_RNG: str
+MAX_BYTES: int
+PERIOD: int
+VALUES: Tuple[str, ...]
+
+def check(value: object, /) -> bool: ...
+def check_source(value: str, /) -> None: ...
+def build_argv(value: str,
+               kvm_cmd: Union[List[object], Tuple[object, ...]] = ...,
+               pci_slot: Optional[int] = ...) -> List[str]: ...

@@ -1,0 +1,64 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Compiles the core without Python, strictly, and runs its tests."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+CORE = [str(ROOT / "ext" / name) for name in ("argv.c", "source.c")]
+STRICT = ["-std=c11", "-D_GNU_SOURCE", "-I%s" % (ROOT / "ext"), "-g", "-Wall",
+          "-Wextra", "-Wconversion", "-Wshadow"]
+if "CI" in os.environ:
+  STRICT.append("-Werror")
+
+
+def run(*command):
+  """Runs a command and shows what it said if it fails.
+
+  """
+  result = subprocess.run(command, stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.STDOUT, check=False)
+  assert result.returncode == 0, "%s\n%s" % (" ".join(command), result.stdout)
+  return result.stdout
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("optimization", ["-O0", "-O2"])
+def test_core(compiler, optimization, tmp_path):
+  binary = str(tmp_path / "test_core")
+  warnings = run(compiler, *STRICT, optimization,
+                 "-fsanitize=address,undefined",
+                 "-fno-sanitize-recover=undefined", *CORE,
+                 str(ROOT / "tests/core/test_core.c"), "-lcmocka",
+                 "-o", binary)
+  assert warnings == ""
+  assert "PASSED" in run(binary)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_binding_compiles_without_warnings(compiler, tmp_path):
+  includes = run("/usr/bin/python3-config", "--includes").split()
+  warnings = run(compiler, *STRICT, *includes, "-DPy_LIMITED_API=0x03060000",
+                 "-c", str(ROOT / "ext/module.c"),
+                 "-o", str(tmp_path / "module.o"))
+  assert warnings == ""
+
+
+def test_static_analysis():
+  run("cppcheck", "--quiet", "--std=c11", "--library=posix",
+      "--library=python", "--enable=warning,style,performance,portability",
+      "--error-exitcode=1", *CORE, str(ROOT / "ext/module.c"))
+  includes = run("/usr/bin/python3-config", "--includes").split()
+  # The analyzer's "insecureAPI" asks for the functions of C11's Annex K,
+  # which glibc does not have.
+  run("clang-tidy", "--quiet", "--warnings-as-errors=*",
+      "--checks=-*,bugprone-*,-bugprone-easily-swappable-parameters,"
+      "clang-analyzer-*,"
+      "-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling",
+      *CORE, str(ROOT / "ext/module.c"), "--", *STRICT, *includes,
+      "-DPy_LIMITED_API=0x03060000")

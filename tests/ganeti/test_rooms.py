@@ -1,0 +1,284 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What the plugin makes of Ganeti's own modules."""
+
+import importlib
+import logging
+
+import pytest
+
+import ganeti_virtio_rng
+
+DEVICE = ["-object", "rng-random,filename=/dev/random,id=rng0",
+          "-device", "virtio-rng-pci,rng=rng0,max-bytes=1024,period=1000"]
+
+
+@pytest.fixture
+def kvm(ganeti):
+  return ganeti.hv_kvm.KVMHypervisor
+
+
+@pytest.fixture
+def hvparams(ganeti, tmp_path):
+  """A cluster's defaults, with the release's own QEMU.
+
+  """
+  qemu = tmp_path / "kvm"
+  qemu.write_text("#!/bin/sh\nexec chroot '%s' qemu-system-x86_64 \"$@\"\n" %
+                  ganeti.base)
+  qemu.chmod(0o755)
+  params = dict(ganeti.constants.HVC_DEFAULTS["kvm"])
+  params["kvm_path"] = str(qemu)
+  params["kernel_path"] = ""
+  return params
+
+
+def generate(ganeti, hvparams, function=None):
+  """Returns the command line that an instance is started with.
+
+  """
+  cls = ganeti.hv_kvm.KVMHypervisor
+  instance = ganeti.objects.Instance(
+    name="web1.example.com", hvparams=hvparams, nics=[],
+    uuid="c1a8a9b5-0b6a-4b61-9d2e-1f8d1c6b0f3a",
+    beparams={"maxmem": 256, "minmem": 256, "vcpus": 1})
+  runtime = (function or cls._GenerateKVMRuntime)(
+    object.__new__(cls), instance, [], False,
+    cls._GetKVMOutput(hvparams["kvm_path"], cls._KVMOPT_HELP))
+  return runtime[0]
+
+
+def test_constants(ganeti):
+  constants = ganeti.constants
+  assert constants.HV_VIRTIO_RNG == "virtio_rng"
+  assert constants.HT_VIRTIO_RNG_OFF == "off"
+  assert constants.HT_VIRTIO_RNG_RANDOM == "random"
+  assert constants.HT_VIRTIO_RNG_URANDOM == "urandom"
+  assert (constants.HT_VALID_VIRTIO_RNG_TYPES ==
+          frozenset(["off", "random", "urandom"]))
+  assert "virtio_rng" in constants.HVS_PARAMETERS
+  assert constants.HVS_PARAMETER_TYPES["virtio_rng"] == "string"
+  assert constants.HVC_DEFAULTS["kvm"]["virtio_rng"] == "random"
+
+
+def test_nothing_else_changes(ganeti):
+  generated = importlib.import_module("ganeti._constants")
+  assert "virtio_rng" not in generated.HVS_PARAMETER_TYPES
+  assert "virtio_rng" not in generated.HVC_DEFAULTS["kvm"]
+  for hypervisor, params in ganeti.constants.HVC_DEFAULTS.items():
+    assert ("virtio_rng" in params) == (hypervisor == "kvm")
+    rest = {k: v for k, v in params.items() if k != "virtio_rng"}
+    assert rest == generated.HVC_DEFAULTS[hypervisor]
+
+
+def test_ganeti_knows_each_parameter_everywhere(ganeti):
+  """As Ganeti's own unit tests ask of its parameters."""
+  constants = ganeti.constants
+  assert set(constants.HVS_PARAMETERS) == set(constants.HVS_PARAMETER_TYPES)
+  assert (set(ganeti.hv_kvm.KVMHypervisor.PARAMETERS) ==
+          set(constants.HVC_DEFAULTS["kvm"]))
+
+
+def test_new_configuration_gets_the_default(ganeti):
+  cluster = ganeti.objects.Cluster(hvparams={"kvm": {"acpi": False}})
+  cluster.hvparams = {"kvm": {"acpi": False}}
+  filled = ganeti.objects.FillDict(ganeti.constants.HVC_DEFAULTS["kvm"],
+                                   cluster.hvparams["kvm"])
+  assert filled["virtio_rng"] == "random"
+  assert filled["acpi"] is False
+
+
+def test_extend_is_idempotent(ganeti):
+  constants = ganeti.constants
+  before = dict(vars(constants))
+  assert importlib.import_module(
+    "ganeti_virtio_rng.constants").extend(constants) is None
+  assert dict(vars(constants)) == before
+  hv_kvm = ganeti.hv_kvm
+  before = dict(vars(hv_kvm.KVMHypervisor))
+  assert importlib.import_module(
+    "ganeti_virtio_rng.hv_kvm").extend(hv_kvm) is None
+  assert dict(vars(hv_kvm.KVMHypervisor)) == before
+
+
+def test_undo(ganeti):
+  """Taken back, all is as it came; extended again, all is in effect again."""
+  kvm = ganeti.hv_kvm.KVMHypervisor
+  room = importlib.import_module("ganeti_virtio_rng.hv_kvm")
+  for name, value in list(vars(kvm).items()):
+    original = getattr(getattr(value, "__func__", value), "__wrapped__", None)
+    if original is not None:
+      as_it_came = classmethod if isinstance(value, classmethod) else (
+        lambda function: function)
+      setattr(kvm, name, as_it_came(original))
+  kvm.PARAMETERS = {name: check for name, check in kvm.PARAMETERS.items()
+                    if name != "virtio_rng"}
+  as_it_came = dict(vars(kvm))
+
+  undo = room.extend(ganeti.hv_kvm)
+  assert "virtio_rng" in kvm.PARAMETERS
+  undo()
+  assert dict(vars(kvm)) == as_it_came
+  room.extend(ganeti.hv_kvm)
+  assert "virtio_rng" in kvm.PARAMETERS
+
+
+@pytest.mark.parametrize("value", ganeti_virtio_rng.VALUES)
+def test_syntax_of_values(kvm, hvparams, value):
+  hvparams["virtio_rng"] = value
+  kvm.CheckParameterSyntax(hvparams)
+
+
+@pytest.mark.parametrize("value", ["foo", "URANDOM", "urandom ", "default",
+                                   "urandom,filename=/etc/shadow", True, 5])
+def test_syntax_of_other_values(ganeti, kvm, hvparams, value):
+  hvparams["virtio_rng"] = value
+  with pytest.raises(ganeti.errors.HypervisorError) as context:
+    kvm.CheckParameterSyntax(hvparams)
+  assert str(context.value) == (
+    "Parameter 'virtio_rng' fails syntax check: The value must be one of: off,"
+    " random, urandom (current value: '%s')" % value)
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_syntax_of_no_value(ganeti, kvm, hvparams, value):
+  hvparams["virtio_rng"] = value
+  with pytest.raises(ganeti.errors.HypervisorError,
+                     match="Parameter 'virtio_rng' is required but"):
+    kvm.CheckParameterSyntax(hvparams)
+
+
+def test_missing_key_means_off(ganeti, kvm, hvparams):
+  """A node has the plugin before the configuration has the key."""
+  del hvparams["virtio_rng"]
+  before = dict(hvparams)
+  kvm.CheckParameterSyntax(hvparams)
+  kvm.ValidateParameters(hvparams)
+  assert "virtio-rng" not in " ".join(map(str, generate(ganeti, hvparams)))
+  if hasattr(kvm, "AssessParameters"):
+    kvm.AssessParameters(hvparams)
+  assert hvparams == before
+
+
+@pytest.mark.parametrize("value", ganeti_virtio_rng.VALUES)
+def test_validation(kvm, hvparams, value):
+  hvparams["virtio_rng"] = value
+  kvm.ValidateParameters(hvparams)
+
+
+@pytest.mark.parametrize("value", ["foo", "", None, 1,
+                                   "urandom,filename=/etc/shadow"])
+def test_validation_of_a_value_edited_into_the_configuration(
+    ganeti, kvm, hvparams, value):
+  hvparams["virtio_rng"] = value
+  with pytest.raises(ganeti.errors.HypervisorError, match="'virtio_rng'"):
+    kvm.ValidateParameters(hvparams)
+  with pytest.raises(ganeti.errors.HypervisorError, match="'virtio_rng'"):
+    generate(ganeti, hvparams)
+
+
+def test_validation_names_device_and_reason(ganeti, kvm, hvparams,
+                                            monkeypatch):
+  """The host device's own check is tested in tests/unit/test_devices.py."""
+  def fail(value):
+    raise OSError(2, "No such file or directory", "/dev/%s" % value)
+  room = importlib.import_module("ganeti_virtio_rng.hv_kvm")
+  monkeypatch.setattr(room, "check_source", fail)
+  with pytest.raises(ganeti.errors.HypervisorError) as context:
+    kvm.ValidateParameters(hvparams)
+  assert str(context.value) == (
+    "Parameter 'virtio_rng' fails validation: /dev/random: No such file or"
+    " directory (current value: 'random')")
+
+
+def test_device_is_appended(ganeti, kvm, hvparams):
+  """All that stock Ganeti generates is there, unchanged and first."""
+  stock = generate(ganeti, hvparams, kvm._GenerateKVMRuntime.__wrapped__)
+  assert generate(ganeti, hvparams) == stock + DEVICE
+  hvparams["virtio_rng"] = "urandom"
+  assert (generate(ganeti, hvparams) ==
+          stock + [arg.replace("/dev/random", "/dev/urandom")
+                   for arg in DEVICE])
+  hvparams["virtio_rng"] = "off"
+  assert generate(ganeti, hvparams) == stock
+
+
+def test_appending_reads_nothing_of_the_node(ganeti, hvparams, monkeypatch):
+  """Ganeti asks this of _GenerateKVMRuntime, whose result migrates."""
+  room = importlib.import_module("ganeti_virtio_rng.hv_kvm")
+  function = room._append_device(lambda self, instance: [["kvm"]])
+  instance = ganeti.objects.Instance(name="web1", hvparams=hvparams)
+  touched = []
+  with monkeypatch.context() as patch:
+    for name in ("builtins.open", "os.open", "os.stat", "os.listdir",
+                 "ganeti_virtio_rng.hv_kvm.check_source"):
+      patch.setattr(name, lambda *args, **kwargs: touched.append(args))
+    runtime = function(None, instance)
+  assert runtime == [["kvm"] + DEVICE]
+  assert touched == []
+
+
+@pytest.mark.parametrize("kvm_extra", [
+  "-device virtio-rng-pci",
+  "--device virtio-rng",
+  "-object rng-random,filename=/dev/hwrng,id=rng0"
+  " -device virtio-rng-pci,rng=rng0",
+  "-device driver=virtio-rng-pci",
+  ])
+def test_one_generator_never_two(ganeti, kvm, hvparams, kvm_extra, caplog):
+  hvparams["kvm_extra"] = kvm_extra
+  stock = generate(ganeti, hvparams, kvm._GenerateKVMRuntime.__wrapped__)
+  with caplog.at_level(logging.INFO):
+    assert generate(ganeti, hvparams) == stock
+  assert ("KVM: kvm_extra already adds a virtio-rng device to instance"
+          " web1.example.com, ignoring virtio_rng=random" in caplog.messages)
+
+  caplog.clear()
+  hvparams["virtio_rng"] = "off"
+  with caplog.at_level(logging.INFO):
+    assert generate(ganeti, hvparams) == stock
+  assert "virtio-rng" not in caplog.text
+
+
+def test_id_that_kvm_extra_took(ganeti, kvm, hvparams):
+  hvparams["kvm_extra"] = "-object iothread,id=rng0"
+  assert generate(ganeti, hvparams)[-4:] == [
+    "-object", "rng-random,filename=/dev/random,id=rng1",
+    "-device", "virtio-rng-pci,rng=rng1,max-bytes=1024,period=1000"]
+
+
+def test_assessment(ganeti, kvm, hvparams):
+  """Since 3.1, `gnt-cluster verify` gives advice on the parameters."""
+  version = ganeti.constants.VERSION_MINOR
+  assert hasattr(kvm, "AssessParameters") == (version >= 1)
+  if version == 0:
+    return
+
+  def assess(**changes):
+    params = dict(hvparams, **changes)
+    stock = kvm.AssessParameters.__wrapped__(kvm, params)
+    advice = kvm.AssessParameters(params)
+    assert advice[:len(stock)] == stock
+    return advice[len(stock):]
+
+  extra = "-device virtio-rng-pci"
+  assert assess() == []
+  assert assess(virtio_rng="off", kvm_extra=extra) == []
+  assert assess(virtio_rng="nonsense", kvm_extra=extra) == []
+  assert assess(kvm_extra="-device 'unbalanced") == []
+  assert assess(kvm_extra=None) == []
+  json = "-device '{\"driver\": \"virtio-rng-pci\"}'"
+  for value in (extra, json):
+    assert assess(kvm_extra=value) == [
+      "kvm_extra already adds a virtio-rng device, so that virtio_rng=random"
+      " is ignored, please remove the device from kvm_extra or set virtio_rng"
+      " to 'off'."]
+
+
+def test_metadata_of_methods(kvm):
+  """Tracebacks and help() show Ganeti's names."""
+  for name in ("CheckParameterSyntax", "ValidateParameters",
+               "_GenerateKVMRuntime"):
+    assert getattr(kvm, name).__name__ == name
+    assert "@" in getattr(kvm, name).__doc__

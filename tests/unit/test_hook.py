@@ -1,0 +1,287 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The start-up hook, started by site as on a node.
+
+A few lines stand for Ganeti here; tests/ganeti has the real one.
+
+"""
+
+import textwrap
+
+import pytest
+
+CONSTANTS = """
+HT_KVM = "kvm"
+VTYPE_STRING = "string"
+HVS_PARAMETERS = frozenset(["acpi"])
+HVS_PARAMETER_TYPES = {"acpi": "bool"}
+HVC_DEFAULTS = {"kvm": {"acpi": True}, "fake": {}}
+"""
+
+HV_KVM = """
+class KVMHypervisor(object):
+  PARAMETERS = {}
+  @classmethod
+  def CheckParameterSyntax(cls, hvparams):
+    pass
+  @classmethod
+  def ValidateParameters(cls, hvparams):
+    pass
+  def _GenerateKVMRuntime(self, instance):
+    return [["kvm"]]
+"""
+
+# Collects what is logged, and tells whether the plugin is in effect.
+PRELUDE = """
+import sys, syslog
+logged = []
+syslog.syslog = lambda priority, text: logged.append(text)
+def in_effect(constants):
+  known = ["virtio_rng" in constants.HVS_PARAMETERS,
+           "virtio_rng" in constants.HVS_PARAMETER_TYPES,
+           "virtio_rng" in constants.HVC_DEFAULTS["kvm"],
+           hasattr(constants, "HV_VIRTIO_RNG"),
+           hasattr(constants, "HT_VIRTIO_RNG_OFF"),
+           hasattr(constants, "HT_VALID_VIRTIO_RNG_TYPES")]
+  assert len(set(known)) == 1, known
+  return known[0]
+"""
+
+
+@pytest.fixture
+def ganeti(environment):
+  """Puts stand-ins for Ganeti's modules beside the plugin, returns a runner.
+
+  """
+  package = environment.site / "ganeti"
+  (package / "hypervisor/hv_kvm").mkdir(parents=True)
+  (package / "__init__.py").write_text("")
+  (package / "constants.py").write_text(CONSTANTS)
+  (package / "errors.py").write_text("")
+  (package / "hypervisor/__init__.py").write_text("")
+  (package / "hypervisor/hv_kvm/__init__.py").write_text(HV_KVM)
+
+  def run(code):
+    return environment.run("-c", PRELUDE + textwrap.dedent(code))
+
+  run.site = environment.site
+  return run
+
+
+def test_loads_nothing_else(environment):
+  modules = "import sys; print(*sys.modules)"
+  with_hook = set(environment.run("-c", modules).split())
+  (environment.site / "ganeti_virtio_rng.pth").unlink()
+  without = set(environment.run("-c", modules).split())
+  assert with_hook - without == {"ganeti_virtio_rng_startup"}
+
+
+def test_extends(ganeti):
+  ganeti("""
+    import ganeti.constants
+    assert in_effect(ganeti.constants)
+    assert "ganeti_virtio_rng.hv_kvm" not in sys.modules
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
+    assert logged == []
+    """)
+
+
+def test_starts_once(ganeti):
+  ganeti("""
+    import site, sysconfig
+    before = list(sys.meta_path)
+    site.addsitedir(sysconfig.get_paths()["purelib"])
+    import ganeti_virtio_rng_startup
+    ganeti_virtio_rng_startup.start()
+    assert sys.meta_path == before
+    """)
+
+
+def test_leaves_no_trace_in_the_module(ganeti):
+  ganeti("""
+    import importlib.util, importlib.machinery, inspect
+    import ganeti.constants as constants
+    loader = importlib.machinery.SourceFileLoader
+    assert type(constants.__loader__) is loader
+    assert type(constants.__spec__.loader) is loader
+    assert "HT_KVM" in inspect.getsource(constants)
+    """)
+
+
+def test_found_but_not_loaded(ganeti):
+  ganeti("""
+    import importlib.util
+    spec = importlib.util.find_spec("ganeti.constants")
+    assert "HT_KVM" in spec.loader.get_source("ganeti.constants")
+    assert "ganeti.constants" not in sys.modules
+    """)
+
+
+def test_run_as_script(environment, ganeti):
+  environment.run("-m", "ganeti.constants")
+
+
+def test_reload(ganeti):
+  ganeti("""
+    import importlib
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    for _ in range(2):
+      importlib.reload(constants)
+      importlib.reload(hv_kvm)
+      assert in_effect(constants)
+      assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
+    assert logged == []
+    """)
+
+
+def test_threads(ganeti):
+  ganeti("""
+    import importlib, threading
+    modules = []
+    def load():
+      modules.append(importlib.import_module("ganeti.hypervisor.hv_kvm"))
+      assert "virtio_rng" in modules[-1].KVMHypervisor.PARAMETERS
+    threads = [threading.Thread(target=load) for _ in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    assert len(modules) == 8 and len(set(map(id, modules))) == 1
+    assert in_effect(sys.modules["ganeti.constants"])
+    """)
+
+
+def test_two_hooks_that_ask_all_others(ganeti):
+  ganeti("""
+    class Finder(object):
+      def find_spec(self, name, path=None, target=None):
+        for finder in sys.meta_path:
+          if finder is not self:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+              return spec
+    sys.meta_path.insert(0, Finder())
+    import ganeti.constants
+    assert in_effect(ganeti.constants)
+    assert logged == []
+    """)
+
+
+def test_other_kinds_of_loader(ganeti):
+  """From an archive, whose modules share one loader."""
+  ganeti("""
+    import os, shutil, sysconfig
+    site = sysconfig.get_paths()["purelib"]
+    shutil.make_archive("%s/archive" % site, "zip", site, "ganeti")
+    shutil.rmtree("%s/ganeti" % site)
+    sys.path.insert(0, "%s/archive.zip" % site)
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert "archive.zip" in constants.__file__
+    assert in_effect(constants)
+    assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
+    """)
+
+
+def test_no_ganeti(environment):
+  environment.run("-c", textwrap.dedent("""
+    try:
+      import ganeti.constants
+    except ImportError as err:
+      assert err.name == "ganeti", err
+    """))
+
+
+def test_error_in_ganeti_is_ganetis(ganeti):
+  (ganeti.site / "ganeti/constants.py").write_text("1 / 0")
+  ganeti("""
+    try:
+      import ganeti.constants
+    except ZeroDivisionError:
+      assert "ganeti.constants" not in sys.modules
+    else:
+      assert False
+    assert logged == []
+    """)
+
+
+STANDS_ASIDE = """
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not in_effect(constants)
+    assert hv_kvm.KVMHypervisor.PARAMETERS == {}
+    assert len(logged) == 1, logged
+    print(logged[0])
+    """
+
+
+@pytest.mark.parametrize("size", [0, 10, 63, 64, 1000, 5000, 10000, 20000,
+                                  0.5, 0.9, -1])
+def test_truncated_extension(ganeti, size):
+  core = next((ganeti.site / "ganeti_virtio_rng").glob("_core*.so"))
+  whole = core.read_bytes()
+  core.write_bytes(whole[:int(size * len(whole)) if 0 < size < 1 else size])
+  assert "is cut off after " in ganeti(STANDS_ASIDE)
+
+
+def test_foreign_extension(ganeti):
+  core = next((ganeti.site / "ganeti_virtio_rng").glob("_core*.so"))
+  core.write_bytes(bytes(len(core.read_bytes())))
+  assert "ganeti.constants: ImportError: " in ganeti(STANDS_ASIDE)
+
+
+@pytest.mark.parametrize("missing", ["_core.abi3.so", "constants.py",
+                                     "__init__.py"])
+def test_missing_file(ganeti, missing):
+  (ganeti.site / "ganeti_virtio_rng" / missing).unlink()
+  assert "can't extend ganeti.constants: " in ganeti(STANDS_ASIDE)
+
+
+@pytest.mark.parametrize("text", ["syntax error", "raise KeyError('x')", ""])
+def test_broken_room_takes_the_other_back(ganeti, text):
+  """What the first room did is undone when the second can't be entered."""
+  (ganeti.site / "ganeti_virtio_rng/hv_kvm.py").write_text(text)
+  assert "can't extend ganeti.hypervisor.hv_kvm: " in ganeti(STANDS_ASIDE)
+
+
+@pytest.mark.parametrize("name", ["HT_KVM", "VTYPE_STRING", "HVS_PARAMETERS",
+                                  "HVS_PARAMETER_TYPES", "HVC_DEFAULTS"])
+def test_ganeti_that_lacks_a_constant(ganeti, name):
+  (ganeti.site / "ganeti/constants.py").write_text(CONSTANTS +
+                                                   "del %s" % name)
+  ganeti("""
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not hasattr(constants, "HV_VIRTIO_RNG")
+    assert not hasattr(constants, "%s")
+    assert hv_kvm.KVMHypervisor.PARAMETERS == {}
+    assert len(logged) == 1 and "%s" in logged[0], logged
+    """ % (name, name))
+
+
+@pytest.mark.parametrize("name", ["CheckParameterSyntax",
+                                  "ValidateParameters",
+                                  "_GenerateKVMRuntime"])
+def test_ganeti_that_lacks_a_method(ganeti, name):
+  (ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py").write_text(
+    HV_KVM.replace(name, "another"))
+  assert name in ganeti(STANDS_ASIDE)
+
+
+def test_native_support_wins(ganeti):
+  (ganeti.site / "ganeti/constants.py").write_text(CONSTANTS + """
+HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
+""")
+  (ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py").write_text(
+    HV_KVM.replace("{}", "{'virtio_rng': None}"))
+  ganeti("""
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not hasattr(constants, "HV_VIRTIO_RNG")
+    assert "virtio_rng" not in constants.HVC_DEFAULTS["kvm"]
+    assert constants.HVS_PARAMETER_TYPES["virtio_rng"] == "mine"
+    assert hv_kvm.KVMHypervisor.PARAMETERS == {"virtio_rng": None}
+    assert not hasattr(hv_kvm.KVMHypervisor._GenerateKVMRuntime, "__wrapped__")
+    assert logged == []
+    """)

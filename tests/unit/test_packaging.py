@@ -1,0 +1,99 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What is shipped: wheel, sdist, types."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+import ganeti_virtio_rng
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def interpreters():
+  """Finds every Python 3.6 or later of this machine.
+
+  @rtype: dict
+  @return: version -> path
+
+  """
+  folders = list(pathlib.Path.home().glob(".pyenv/versions/*/bin"))
+  folders += [pathlib.Path(name) for name in
+              os.environ["PATH"].split(os.pathsep)]
+  found = {sys.version_info[:2]: sys.executable}
+  for folder in folders:
+    for path in folder.glob("python3.*"):
+      match = re.fullmatch(r"python3\.(\d+)", path.name)
+      if match and int(match.group(1)) >= 6 and os.access(str(path), os.X_OK):
+        found.setdefault((3, int(match.group(1))), str(path))
+  return {"%d.%d" % version: path for version, path in sorted(found.items())}
+
+
+@pytest.mark.parametrize("version, python", interpreters().items())
+def test_contract_on_every_python(version, python, install):
+  environment = install(python)
+  assert "startup" in environment.run(
+    "-c", "import sys; print(sys.modules['ganeti_virtio_rng_startup'])")
+  environment.run("-c", """
+import sys, unittest
+assert sys.version_info[:2] == (%s), sys.version
+sys.path.insert(0, %r)
+suite = unittest.defaultTestLoader.loadTestsFromName("test_contract")
+result = unittest.TextTestRunner(stream=sys.stdout).run(suite)
+assert result.wasSuccessful() and result.testsRun >= 18
+import ganeti_virtio_rng
+assert ganeti_virtio_rng.__file__.startswith(sys.prefix)
+""" % (version.replace(".", ", "), str(ROOT / "tests/unit")))
+
+
+def test_wheel(wheel):
+  version = ganeti_virtio_rng.__version__
+  assert re.fullmatch(r"ganeti_virtio_rng-%s-cp36-abi3-linux_\w+\.whl" %
+                      re.escape(version), wheel.name)
+  names = zipfile.ZipFile(str(wheel)).namelist()
+  info = "ganeti_virtio_rng-%s.dist-info/" % version
+  assert sorted(name for name in names if not name.startswith(info)) == [
+    "ganeti_virtio_rng.pth",
+    "ganeti_virtio_rng.start",
+    "ganeti_virtio_rng/__init__.py",
+    "ganeti_virtio_rng/_core.abi3.so",
+    "ganeti_virtio_rng/_core.pyi",
+    "ganeti_virtio_rng/constants.py",
+    "ganeti_virtio_rng/hv_kvm.py",
+    "ganeti_virtio_rng/py.typed",
+    "ganeti_virtio_rng_startup.py",
+    ]
+  metadata = zipfile.ZipFile(str(wheel)).read(info + "METADATA").decode()
+  assert "\nRequires-Python: >=3.6\n" in metadata
+
+
+def test_sdist_is_complete(distributions):
+  """All that git knows of is in it."""
+  with tarfile.open(str(next(distributions.glob("*.tar.gz")))) as archive:
+    names = set(name.partition("/")[2] for name in archive.getnames())
+  tracked = subprocess.run(["git", "ls-files"], cwd=str(ROOT), check=True,
+                           stdout=subprocess.PIPE, universal_newlines=True)
+  assert set(tracked.stdout.split()) <= names | {".gitignore"}
+
+
+def test_types_are_the_modules():
+  """mypy's stubtest compares _core.pyi with the extension."""
+  result = subprocess.run(
+    [sys.executable, "-m", "mypy.stubtest", "ganeti_virtio_rng._core"],
+    cwd=str(ROOT), check=False, universal_newlines=True,
+    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+  assert result.returncode == 0, result.stdout
+
+
+def test_versions_agree():
+  changelog = (ROOT / "debian/changelog").read_text().split("\n")[0]
+  assert changelog.startswith("ganeti-virtio-rng (%s)" %
+                              ganeti_virtio_rng.__version__)
