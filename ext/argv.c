@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#define STRING(macro) STRING_OF(macro)
+#define STRING_OF(text) #text
+
 /* A piece of a command line; not NUL-terminated. */
 struct span {
     const char *text;
@@ -284,10 +287,8 @@ virtio_rng_build(const struct virtio_rng_source *source, const char *cmdline,
 
     put(&device, "virtio-rng-pci,rng=rng");
     put_number(&device, id, 10);
-    put(&device, ",max-bytes=");
-    put_number(&device, VIRTIO_RNG_MAX_BYTES, 10);
-    put(&device, ",period=");
-    put_number(&device, VIRTIO_RNG_PERIOD, 10);
+    put(&device, ",max-bytes=" STRING(VIRTIO_RNG_MAX_BYTES)
+                 ",period=" STRING(VIRTIO_RNG_PERIOD));
     if (pci_slot != 0) {
         put(&device, ",bus=pci.0,addr=0x");
         put_number(&device, pci_slot, 16);

@@ -38,7 +38,8 @@ static void set_bad_value(PyObject *value)
     PyObject *values = NULL, *separator = NULL, *list = NULL;
 
     if (!PyUnicode_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "Parameter '%s' must be a string, not %R",
+        PyErr_Format(PyExc_TypeError,
+                     "Parameter '%s' must be a string, not %R",
                      VIRTIO_RNG_PARAMETER, Py_TYPE(value));
         return;
     }
@@ -114,7 +115,8 @@ parse(PyObject *value, const struct virtio_rng_source **source)
         return VIRTIO_RNG_BAD_VALUE;
     }
     /* One character too many comes along if the string is too long. */
-    length = PyUnicode_AsWideChar(value, wide, VIRTIO_RNG_MAX_VALUE_LENGTH + 1);
+    length =
+        PyUnicode_AsWideChar(value, wide, VIRTIO_RNG_MAX_VALUE_LENGTH + 1);
     if (length < 0) {
         PyErr_Clear();
     }
@@ -141,7 +143,8 @@ static PyObject *encode_cmdline(PyObject *kvm_cmd)
     Py_ssize_t length;
 
     if (!PyList_Check(kvm_cmd) && !PyTuple_Check(kvm_cmd)) {
-        PyErr_Format(PyExc_TypeError, "kvm_cmd must be a list or a tuple, not %R",
+        PyErr_Format(PyExc_TypeError,
+                     "kvm_cmd must be a list or a tuple, not %R",
                      Py_TYPE(kvm_cmd));
         return NULL;
     }
@@ -189,7 +192,8 @@ static int convert_pci_slot(PyObject *object, unsigned int *pci_slot)
         return 0;
     }
     if (!PyLong_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "pci_slot must be an int or None, not %R",
+        PyErr_Format(PyExc_TypeError,
+                     "pci_slot must be an int or None, not %R",
                      Py_TYPE(object));
         return -1;
     }
@@ -306,10 +310,16 @@ static PyObject *build_argv(PyObject *module, PyObject *args, PyObject *kwargs)
     unsigned int pci_slot;
     Py_ssize_t length = 0;
     char *text = "";
+    int parsed;
 
     (void)module;
-    if (kwargs ? !PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:build_argv", names,
-                                     &value, &kvm_cmd, &slot_object) : !PyArg_UnpackTuple(args, "build_argv", 1, 3, &value, &kvm_cmd, &slot_object)) {
+    /* PyArg_UnpackTuple takes half the time, and does for Ganeti's calls. */
+    parsed = kwargs ? PyArg_ParseTupleAndKeywords(
+                          args, kwargs, "O|OO:build_argv", names, &value,
+                          &kvm_cmd, &slot_object)
+                    : PyArg_UnpackTuple(args, "build_argv", 1, 3, &value,
+                                        &kvm_cmd, &slot_object);
+    if (!parsed) {
         return NULL;
     }
     status = parse(value, &source);
