@@ -37,7 +37,8 @@ class _Finder(object):
   """Meta path finder (PEP 451) for the modules in _ROOMS."""
 
   def __init__(self):
-    self._undo = []
+    self._extended = [] # modules, each with what takes it back
+    self._aside = False
 
   def find_spec(self, fullname, path=None, target=None):
     if fullname not in _ROOMS:
@@ -57,28 +58,38 @@ class _Finder(object):
 
   def extend(self, module):
     try:
-      room = __import__(_ROOMS[module.__name__], fromlist=["extend"])
-      undo = room.extend(module)
-      if undo is not None:
-        self._undo.append(undo)
+      if not self._aside:
+        room = __import__(_ROOMS[module.__name__], fromlist=["extend"])
+        self._extended.append((module, room.extend(module)))
     except Exception as err:  # pylint: disable=W0703
       self._stand_aside(module.__name__, err)
+    if self._aside:
+      self._tolerate(module)
 
   def _stand_aside(self, name, err):
-    """Leaves all of Ganeti as it came, and says so once, in the syslog.
+    """Takes everything back, and says so once, in the syslog.
 
     Ganeti's own logs aren't open yet while its modules are being imported.
 
     """
-    if self in sys.meta_path:
-      sys.meta_path.remove(self)
+    self._aside = True
     try:
-      while self._undo:
-        self._undo.pop()()
       import syslog
       syslog.syslog(syslog.LOG_WARNING | syslog.LOG_DAEMON,
                     "virtio_rng is not available: can't extend %s: %s: %s" %
                     (name, type(err).__name__, err))
+      while self._extended:
+        module, undo = self._extended.pop()
+        if undo is not None:
+          undo()
+          self._tolerate(module)
+    except Exception:  # pylint: disable=W0703
+      pass
+
+  def _tolerate(self, module):
+    try:
+      import ganeti_virtio_rng_aside
+      ganeti_virtio_rng_aside.extend(module)
     except Exception:  # pylint: disable=W0703
       pass
 

@@ -11,6 +11,9 @@ import textwrap
 
 import pytest
 
+import ganeti_virtio_rng
+import ganeti_virtio_rng_aside
+
 CONSTANTS = """
 HT_KVM = "kvm"
 VTYPE_STRING = "string"
@@ -20,11 +23,14 @@ HVC_DEFAULTS = {"kvm": {"acpi": True}, "fake": {}}
 """
 
 HV_KVM = """
+from ganeti import errors
 class KVMHypervisor(object):
-  PARAMETERS = {}
+  PARAMETERS = {"acpi": None}
   @classmethod
   def CheckParameterSyntax(cls, hvparams):
-    pass
+    for key in hvparams:
+      if key not in cls.PARAMETERS:
+        raise errors.HypervisorError("Parameter '%s' is not supported" % key)
   @classmethod
   def ValidateParameters(cls, hvparams):
     pass
@@ -39,7 +45,6 @@ logged = []
 syslog.syslog = lambda priority, text: logged.append(text)
 def in_effect(constants):
   known = ["virtio_rng" in constants.HVS_PARAMETERS,
-           "virtio_rng" in constants.HVS_PARAMETER_TYPES,
            "virtio_rng" in constants.HVC_DEFAULTS["kvm"],
            hasattr(constants, "HV_VIRTIO_RNG"),
            hasattr(constants, "HT_VIRTIO_RNG_OFF"),
@@ -58,7 +63,8 @@ def ganeti(environment):
   (package / "hypervisor/hv_kvm").mkdir(parents=True)
   (package / "__init__.py").write_text("")
   (package / "constants.py").write_text(CONSTANTS)
-  (package / "errors.py").write_text("")
+  (package / "errors.py").write_text(
+    "class HypervisorError(Exception): pass")
   (package / "hypervisor/__init__.py").write_text("")
   (package / "hypervisor/hv_kvm/__init__.py").write_text(HV_KVM)
 
@@ -206,11 +212,35 @@ def test_error_in_ganeti_is_ganetis(ganeti):
     """)
 
 
+# What Ganeti does in all of these cases: all that it would do without the
+# plugin, and it tolerates the parameter in its configuration.
 STANDS_ASIDE = """
     import ganeti.constants as constants
+    import ganeti.errors as errors
     import ganeti.hypervisor.hv_kvm as hv_kvm
     assert not in_effect(constants)
-    assert hv_kvm.KVMHypervisor.PARAMETERS == {}
+    assert constants.HVS_PARAMETER_TYPES == {"acpi": "bool",
+                                             "virtio_rng": "string"}
+    kvm = hv_kvm.KVMHypervisor
+    assert kvm.PARAMETERS == {"acpi": None}
+    kvm.CheckParameterSyntax({"acpi": True})
+    for value in ("off", "random", "urandom"):
+      hvparams = {"acpi": True, "virtio_rng": value}
+      kvm.CheckParameterSyntax(hvparams)
+      assert hvparams["virtio_rng"] == value
+    for wrong, text in [({"acpi": True, "virtio_rng": "foo"},
+                         "Parameter 'virtio_rng' fails syntax check: The value"
+                         " must be one of: off, random, urandom (current value:"
+                         " 'foo')"),
+                        ({"virtio_rgn": "off"},
+                         "Parameter 'virtio_rgn' is not supported")]:
+      try:
+        kvm.CheckParameterSyntax(wrong)
+      except errors.HypervisorError as err:
+        assert str(err) == text
+      else:
+        assert False
+    assert kvm()._GenerateKVMRuntime(None) == [["kvm"]]
     assert len(logged) == 1, logged
     print(logged[0])
     """
@@ -255,18 +285,35 @@ def test_ganeti_that_lacks_a_constant(ganeti, name):
     import ganeti.hypervisor.hv_kvm as hv_kvm
     assert not hasattr(constants, "HV_VIRTIO_RNG")
     assert not hasattr(constants, "%s")
-    assert hv_kvm.KVMHypervisor.PARAMETERS == {}
+    assert hv_kvm.KVMHypervisor.PARAMETERS == {"acpi": None}
     assert len(logged) == 1 and "%s" in logged[0], logged
     """ % (name, name))
 
 
-@pytest.mark.parametrize("name", ["CheckParameterSyntax",
-                                  "ValidateParameters",
+@pytest.mark.parametrize("name", ["ValidateParameters",
                                   "_GenerateKVMRuntime"])
 def test_ganeti_that_lacks_a_method(ganeti, name):
-  (ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py").write_text(
-    HV_KVM.replace(name, "another"))
-  assert name in ganeti(STANDS_ASIDE)
+  path = ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py"
+  path.write_text(HV_KVM.replace(name, "another"))
+  assert name in ganeti(STANDS_ASIDE.replace(name, "another"))
+
+
+@pytest.mark.parametrize("name", ["KVMHypervisor", "PARAMETERS",
+                                  "CheckParameterSyntax"])
+def test_ganeti_that_lacks_all_that_could_be_extended(ganeti, name):
+  path = ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py"
+  path.write_text(HV_KVM.replace(name, "another"))
+  ganeti("""
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not in_effect(constants)
+    assert not hasattr(hv_kvm, "CheckParameterSyntax")
+    assert len(logged) == 1 and "%s" in logged[0], logged
+    """ % name)
+
+
+def test_values_are_tolerated_as_the_core_has_them():
+  assert ganeti_virtio_rng_aside.VALUES == ganeti_virtio_rng.VALUES
 
 
 def test_native_support_wins(ganeti):
@@ -274,7 +321,7 @@ def test_native_support_wins(ganeti):
 HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
 """)
   (ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py").write_text(
-    HV_KVM.replace("{}", "{'virtio_rng': None}"))
+    HV_KVM.replace('"acpi"', '"virtio_rng"'))
   ganeti("""
     import ganeti.constants as constants
     import ganeti.hypervisor.hv_kvm as hv_kvm

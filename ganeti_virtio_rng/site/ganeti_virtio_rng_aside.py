@@ -1,0 +1,54 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Makes Ganeti tolerate virtio_rng in its configuration when nothing more works.
+
+Ganeti refuses to modify or verify a cluster that has a parameter that it
+doesn't know. So when the package can't do its work, Ganeti still knows the
+name, though there is no default and no device. Imports nothing of the package,
+which may be what is broken.
+
+"""
+
+_NAME = "virtio_rng"
+
+#: As in the table of ext/source.c
+VALUES = ("off", "random", "urandom")
+
+
+def extend(module):
+  """Makes a module of Ganeti tolerate the parameter.
+
+  @type module: module
+  @param module: ganeti.constants or ganeti.hypervisor.hv_kvm
+
+  """
+  if module.__name__ == "ganeti.constants":
+    _extend_constants(module)
+  else:
+    _extend_hv_kvm(module)
+
+
+def _extend_constants(constants):
+  if _NAME not in constants.HVS_PARAMETER_TYPES:
+    types = dict(constants.HVS_PARAMETER_TYPES)
+    types[_NAME] = constants.VTYPE_STRING
+    constants.HVS_PARAMETER_TYPES = types
+
+
+def _extend_hv_kvm(hv_kvm):
+  kvm = hv_kvm.KVMHypervisor
+  if _NAME in kvm.PARAMETERS:
+    return
+  check_syntax = vars(kvm)["CheckParameterSyntax"].__func__
+
+  def CheckParameterSyntax(cls, hvparams): # pylint: disable=C0103
+    rest = dict(hvparams)
+    value = rest.pop(_NAME, VALUES[0])
+    check_syntax(cls, rest)
+    if value not in VALUES:
+      raise hv_kvm.errors.HypervisorError(
+        "Parameter '%s' fails syntax check: The value must be one of: %s"
+        " (current value: '%s')" % (_NAME, ", ".join(VALUES), value))
+
+  kvm.CheckParameterSyntax = classmethod(CheckParameterSyntax)
