@@ -1,0 +1,186 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The installed system that all nodes of a Debian release share.
+
+It is built once and cached; what a node writes goes to an overlay of its own.
+
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import lzma
+import os
+import shutil
+import subprocess
+
+from pathlib import Path
+
+
+#: Where bases are kept from one run to the next
+CACHE = Path("/var/cache/ganeti-virtio-rng")
+
+RELEASES = ["bullseye", "bookworm", "trixie", "sid"]
+
+_PACKAGES = [
+  "ganeti", "qemu-system-x86", "iproute2", "procps", "socat", "fping",
+  "openssh-server", "mount", "busybox-static",
+  ]
+
+#: What fetches the guest's kernel. Installing its package instead would drag
+#: in the tools for an initramfs that nobody boots. Newer releases split it
+#: into several packages.
+_KERNEL_HOOK = """\
+chroot "$1" sh -ec '
+mkdir /boot/guest
+cd /boot/guest
+apt-get download $(apt-cache depends --recurse linux-image-cloud-amd64 |
+  grep -E "^linux-(image|binary|modules)-[0-9].*-cloud-amd64$")
+for deb in *.deb; do
+  dpkg-deb -x $deb .
+done
+'"""
+
+#: The guest's modules, in the order of loading: the virtio RNG and its bus, and
+#: the power button. No kernel has them all: older ones have fewer, newer ones
+#: have some built in.
+_MODULES = [
+  "rng-core", "virtio_ring", "virtio", "virtio_pci_modern_dev",
+  "virtio_pci_legacy_dev", "virtio_pci", "virtio-rng", "evdev", "button",
+  ]
+
+_GUEST_INIT = Path(__file__).with_name("guest_init")
+
+#: Bases that this process uses: each holds a shared lock until it ends
+_in_use = {}
+
+
+def node_base(release, progress):
+  """Returns the base of a release, building it first if need be.
+
+  The base can't change or go away before the calling process ends.
+
+  @type release: str
+  @param release: one of L{RELEASES}
+  @type progress: callable
+  @param progress: called with a line of text before each slow step
+  @rtype: Path
+  @return: a directory with a whole Debian system
+
+  """
+  if release not in RELEASES:
+    raise ValueError("Unknown release %r, expected one of: %s" %
+                     (release, ", ".join(RELEASES)))
+
+  recipe = Path(__file__).read_bytes() + _GUEST_INIT.read_bytes()
+  digest = hashlib.sha256(recipe).hexdigest()[:8]
+  base = CACHE / ("%s-%s" % (release, digest))
+
+  CACHE.mkdir(parents=True, exist_ok=True)
+  with open(CACHE / ("%s.lock" % release), "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _remove_others(release, base)
+    if not base.exists():
+      progress("Building the %s node base (a minute or two)" % release)
+      unfinished = base.with_suffix(".new")
+      _build(release, unfinished)
+      unfinished.rename(base)
+    if base not in _in_use:
+      _in_use[base] = os.open(base, os.O_RDONLY)
+      fcntl.flock(_in_use[base], fcntl.LOCK_SH)
+
+  return base
+
+
+def _remove_others(release, base):
+  """Removes what other recipes or killed builds left of a release.
+
+  """
+  for stale in CACHE.glob("%s-*" % release):
+    if stale != base:
+      directory = os.open(stale, os.O_RDONLY)
+      with contextlib.suppress(BlockingIOError):
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Never shutil.rmtree: this stops at a mount point, should one be there
+        subprocess.run(["rm", "-rf", "--one-file-system", stale], check=True)
+      os.close(directory)
+
+
+def _build(release, base):
+  """Installs a base.
+
+  """
+  # In namespaces, so that a build that is killed leaves no process and no
+  # mount. Mirrors may be snapshots, whose indices have long expired.
+  command = [
+    "setpriv", "--pdeathsig", "KILL",
+    "unshare", "--mount", "--propagation", "private", "--pid", "--fork",
+    "--kill-child", "--mount-proc",
+    "mmdebstrap", "--mode=root", "--variant=apt",
+    "--aptopt=Acquire::Check-Valid-Until \"false\"",
+    "--include=%s" % ",".join(_PACKAGES),
+    "--customize-hook=%s" % _KERNEL_HOOK,
+    release, str(base),
+    ]
+  result = subprocess.run(command, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          encoding="utf-8", errors="replace", check=False)
+  if result.returncode != 0:
+    raise RuntimeError("Can't build the %s node base:\n%s" %
+                       (release, result.stdout))
+
+  kernel = base / "boot/guest"
+  next(kernel.glob("**/vmlinuz*")).rename(base / "boot/vmlinuz")
+  _write_initramfs(base, kernel)
+  shutil.rmtree(kernel)
+  _write_os_definition(base / "usr/share/ganeti/os/noop")
+
+
+def _write_initramfs(base, kernel):
+  """Writes the guest's initramfs, /boot/initrd.img of the base.
+
+  """
+  root = kernel / "initramfs"
+  for name in ["bin", "dev", "etc/acpi/PWRF", "modules", "proc", "run", "sys",
+               "var/log", "var/run"]:
+    (root / name).mkdir(parents=True)
+
+  busybox = base / "bin/busybox"
+  shutil.copy(busybox, root / "bin")
+  applets = subprocess.run([busybox, "--list"], stdout=subprocess.PIPE,
+                           encoding="ascii", check=True)
+  for name in set(applets.stdout.split()) - {"busybox"}:
+    (root / "bin" / name).symlink_to("busybox")
+
+  for (index, name) in enumerate(_MODULES):
+    for path in kernel.glob("**/%s.ko*" % name):
+      data = path.read_bytes()
+      if path.suffix == ".xz":
+        data = lzma.decompress(data)
+      (root / "modules" / ("%d-%s.ko" % (index, name))).write_bytes(data)
+
+  shutil.copy(_GUEST_INIT, root / "init")
+  power_button = root / "etc/acpi/PWRF/00000080"
+  power_button.write_text("#!/bin/sh\npoweroff -f\n")
+  for path in [root / "init", power_button]:
+    path.chmod(0o755)
+
+  # Not compressed: it is small, and decompressing is slow work for an emulated
+  # processor
+  with open(base / "boot/initrd.img", "wb") as image:
+    subprocess.run("find . | cpio --quiet -o -H newc -R 0:0", shell=True,
+                   cwd=root, stdout=image, check=True)
+
+
+def _write_os_definition(path):
+  """Writes a Ganeti OS that installs nothing.
+
+  """
+  path.mkdir(parents=True)
+  for name in ["create", "import", "export", "rename", "verify"]:
+    (path / name).write_text("#!/bin/sh\nexit 0\n")
+    (path / name).chmod(0o755)
+  (path / "ganeti_api_version").write_text("20\n")
+  (path / "variants.list").write_text("default\n")
+  (path / "parameters.list").write_text("")

@@ -1,0 +1,270 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Ganeti clusters and their instances.
+
+"""
+
+import json
+import os
+import shlex
+import socket
+
+from .guest import Guest
+from .node import Node, Switch
+
+
+_NAME = "cluster.lab.test"
+_ADDRESS = "10.77.0.100"
+
+#: Boots the guest that comes with the node base. The generator of its kernel
+#: must trust nothing that would hide what a virtio RNG does.
+_HVPARAMS = ",".join([
+  "kvm_flag=disabled", "kvm_path=/usr/bin/qemu-system-x86_64",
+  "kernel_path=/boot/vmlinuz", "initrd_path=/boot/initrd.img",
+  "root_path=/dev/none",
+  "kernel_args=quiet loglevel=1 random.trust_cpu=off"
+  " random.trust_bootloader=off",
+  "serial_console=true", "vhost_net=false",
+  ])
+
+#: Where Ganeti keeps what it needs to control its QEMUs
+_CONTROL = "run/ganeti/kvm-hypervisor"
+
+
+class Cluster:
+  """A cluster, to be used as a context manager or closed in the end.
+
+  @ivar nodes: its nodes, as a list of L{Node}
+  @ivar master: the first of them
+  @ivar version: version of Ganeti, such as "3.0"
+
+  """
+  def __init__(self, release, nodes=1, deb=None, progress=print):
+    """Raises a cluster.
+
+    @type release: str
+    @param release: the Debian release that its nodes run
+    @type nodes: int
+    @param nodes: how many
+    @type deb: Path or None
+    @param deb: a package to install on each node before the cluster is made
+    @type progress: callable
+    @param progress: called with a line of text before each slow step
+
+    """
+    self.nodes = []
+    self._switch = Switch()
+    try:
+      self._start_nodes(release, nodes, deb, progress)
+      progress("Initializing the cluster")
+      self._initialize()
+    except BaseException:
+      self.close()
+      raise
+
+  def _start_nodes(self, release, count, deb, progress):
+    addresses = {"node%d.lab.test" % i: "10.77.0.%d" % i
+                 for i in range(1, count + 1)}
+    hosts = dict(addresses, **{_NAME: _ADDRESS})
+    for (name, address) in addresses.items():
+      self.nodes.append(Node(release, name, address, self._switch, hosts,
+                             progress))
+      if deb:
+        self.nodes[-1].install(deb)
+    self.master = self.nodes[0]
+
+    # /usr/share/ganeti/VERSION
+    link = os.readlink(self.master.root / "etc/ganeti/share")
+    self.version = os.path.basename(link)
+
+  def _initialize(self):
+    self.run("gnt-cluster init --no-etc-hosts --master-netdev=gnt0"
+             " --enabled-hypervisors=kvm --enabled-disk-templates=diskless"
+             " --nic-parameters=mode=bridged,link=br0"
+             " --specs-nic-count=min=0"
+             " -H kvm:%s %s" % (shlex.quote(_HVPARAMS), _NAME))
+
+    keys = (self.master.root / "root/.ssh/authorized_keys").read_text()
+    for node in self.nodes[1:]:
+      node.run("mkdir -m 700 -p /root/.ssh;"
+               " cat > /root/.ssh/authorized_keys", input=keys)
+      self.run("gnt-node add --no-ssh-key-check %s" % node.name)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    self.close()
+
+  def close(self):
+    """Removes the cluster and all that runs on it.
+
+    """
+    for node in self.nodes:
+      node.stop()
+    self._switch.close()
+
+  def run(self, command, **kwargs):
+    """Runs a command on the master node, see L{Node.run}.
+
+    """
+    return self.master.run(command, **kwargs)
+
+  def add_instance(self, name, options="", start=True, node=None):
+    """Creates an instance.
+
+    @type name: str
+    @type options: str
+    @param options: more options for C{gnt-instance add}
+    @type start: bool
+    @param start: whether to start it
+    @type node: L{Node} or None
+    @param node: where; by default, on the master node
+    @rtype: L{Instance}
+
+    """
+    if "--net" not in options:
+      options += " --no-nics"
+    if self.version == "3.0":
+      options += " --no-name-check --no-ip-check"
+    self.run("gnt-instance add -t diskless -o noop+default --no-install"
+             " -B memory=128,vcpus=1 -n %s %s %s" %
+             ((node or self.master).name, options, name))
+    instance = Instance(self, name)
+    if start:
+      instance.start()
+    return instance
+
+
+class Instance:
+  """An instance, running or not.
+
+  """
+  def __init__(self, cluster, name):
+    self.cluster = cluster
+    self.name = name
+
+  @property
+  def node(self):
+    """The node that Ganeti says is its primary one.
+
+    """
+    result = self.cluster.run("gnt-instance list --no-headers -o pnode %s" %
+                              self.name)
+    return next(node for node in self.cluster.nodes
+                if node.name == result.stdout.strip())
+
+  def start(self, options=""):
+    """Starts it.
+
+    @type options: str
+    @param options: more options for C{gnt-instance start}
+
+    """
+    self.cluster.run("gnt-instance start %s %s" % (options, self.name))
+
+  def stop(self, options="--timeout=0"):
+    """Stops it: by default, pulls the plug.
+
+    @type options: str
+    @param options: more options for C{gnt-instance stop}
+
+    """
+    self.cluster.run("gnt-instance stop %s %s" % (options, self.name))
+
+  def reboot(self, kind):
+    """Reboots it.
+
+    @type kind: str
+    @param kind: soft, hard or full
+
+    """
+    self.cluster.run("gnt-instance reboot -t %s --shutdown-timeout=0 %s" %
+                     (kind, self.name))
+
+  def modify(self, options):
+    """Changes its parameters.
+
+    @type options: str
+    @param options: options for C{gnt-instance modify}
+
+    """
+    self.cluster.run("gnt-instance modify %s %s" % (options, self.name))
+
+  def remove(self):
+    """Removes it, running or not.
+
+    """
+    self.cluster.run("gnt-instance remove -f --shutdown-timeout=0 %s" %
+                     self.name)
+
+  @property
+  def running(self):
+    """Whether Ganeti says that it runs.
+
+    """
+    result = self.cluster.run("gnt-instance list --no-headers -o oper_state %s"
+                              % self.name)
+    return result.stdout.strip() == "running"
+
+  @property
+  def _host(self):
+    """The node that has its QEMU: a look at all is quicker than to ask Ganeti.
+
+    """
+    return next(node for node in self.cluster.nodes
+                if (node.root / _CONTROL / "pid" / self.name).exists())
+
+  @property
+  def pid(self):
+    """Process id of its QEMU, as seen on its node.
+
+    """
+    return int((self._host.root / _CONTROL / "pid" / self.name).read_text())
+
+  def argv(self):
+    """Returns the command line of its QEMU.
+
+    @rtype: list of str
+
+    """
+    cmdline = self._host.root / "proc" / str(self.pid) / "cmdline"
+    return cmdline.read_text().rstrip("\0").split("\0")
+
+  def qmp(self, command, **arguments):
+    """Runs a QMP command.
+
+    @type command: str
+    @rtype: JSON value
+    @return: what the command returns
+
+    """
+    # One at a time may talk to QEMU this way, and Ganeti wants to, too
+    with socket.socket(socket.AF_UNIX) as monitor:
+      monitor.settimeout(60)
+      monitor.connect(self._socket("qmp"))
+      with monitor.makefile("rw", encoding="utf-8") as lines:
+        for (name, args) in [("qmp_capabilities", {}), (command, arguments)]:
+          json.dump({"execute": name, "arguments": args}, lines)
+          lines.write("\n")
+          lines.flush()
+          # Skips the greeting and events
+          answer = {}
+          while not answer.keys() & {"return", "error"}:
+            answer = json.loads(lines.readline())
+          if "error" in answer:
+            raise RuntimeError("QMP command %s(%s) fails: %s" %
+                               (name, args, answer["error"]))
+    return answer["return"]
+
+  @property
+  def guest(self):
+    """Its L{Guest}, once it has booted.
+
+    """
+    return Guest(self._socket("serial"))
+
+  def _socket(self, kind):
+    return str(self._host.root / _CONTROL / "ctrl" /
+               ("%s.%s" % (self.name, kind)))

@@ -1,0 +1,119 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The story that tests/demo tells."""
+
+import pathlib
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from lab.cluster import Cluster  # pylint: disable=C0413
+from lab.node import CommandError  # pylint: disable=C0413
+
+
+class Progress:
+  """Says what is being done, with a dot for every second that it takes."""
+
+  def __init__(self):
+    self._done = None
+
+  def __call__(self, text):
+    self.end()
+    print(text, end=" ", flush=True)
+    self._done = threading.Event()
+    self._dots = threading.Thread(target=self._run, daemon=True)
+    self._dots.start()
+
+  def _run(self):
+    while not self._done.wait(1):
+      print(".", end="", flush=True)
+
+  def end(self):
+    if self._done:
+      self._done.set()
+      self._dots.join()
+      self._done = None
+      print(flush=True)
+
+
+class Story:
+  """Types commands on the master, as an admin would.
+
+  @ivar results: what the guest said with each value
+
+  """
+  def __init__(self, cluster):
+    self.cluster = cluster
+    self.results = []
+
+  def tell(self, text):
+    print("\n# %s" % text, flush=True)
+
+  def type(self, command, shown=None):
+    print("$ %s" % command, flush=True)
+    result = self.cluster.run(command, check=False)
+    for line in (result.stdout + result.stderr).splitlines():
+      if shown is None or shown in line:
+        print("  %s" % line.strip())
+    return result
+
+  def look(self, instance, value):
+    """Shows what QEMU got, and what the guest says of it.
+
+    """
+    argv = instance.argv()
+    pairs = [pair for pair in zip(argv, argv[1:]) if "rng" in pair[1]]
+    print("QEMU got: %s" % ("\n          ".join(map(" ".join, pairs)) or
+                            "nothing"))
+    guest = instance.guest
+    current = guest.run("cat /sys/class/misc/hw_random/rng_current").strip()
+    seconds = guest.run("cat /run/random_seconds").strip()
+    ready = guest.run("dmesg | grep 'crng init done'").strip("[ ").split("]")[0]
+    print("The guest has: %s" % current, flush=True)
+    self.results.append((value, current, float(seconds), float(ready)))
+
+
+def main():
+  progress = Progress()
+  deb = next((ROOT / "build/package").glob("ganeti-virtio-rng_*.deb"))
+  with Cluster("bookworm", deb=deb, progress=progress) as cluster:
+    progress.end()
+    story = Story(cluster)
+
+    story.tell("A new cluster has the parameter, at its default")
+    story.type("gnt-cluster info", shown="virtio_rng")
+
+    story.tell("An instance starts with it")
+    web1 = cluster.add_instance("web1.lab.test")
+    story.look(web1, "random")
+
+    for value in ("urandom", "off"):
+      story.tell("The value changes when QEMU is started anew")
+      story.type("gnt-instance modify -H virtio_rng=%s web1.lab.test" % value,
+                 shown="virtio_rng")
+      story.type("gnt-instance reboot --shutdown-timeout=0 web1.lab.test")
+      story.look(web1, value)
+
+    story.tell("Nothing but the three values gets through")
+    story.type("gnt-instance modify -H virtio_rng=foo web1.lab.test")
+    story.type(r"gnt-instance modify -H 'virtio_rng=urandom\,filename="
+               r"/etc/shadow' web1.lab.test")
+    story.type("gnt-instance info web1.lab.test", shown="virtio_rng")
+
+    story.tell("The same guest, with each value")
+    print("%-8s  %-12s  %-18s  %s" % ("value", "rng_current",
+                                      "32 bytes of random", "crng init done"))
+    for value, current, seconds, ready in story.results:
+      print("%-8s  %-12s  after %.2f s       at %.2f s" %
+            (value, current, seconds, ready))
+
+
+if __name__ == "__main__":
+  try:
+    main()
+  except CommandError as err:
+    sys.exit("\n%s" % err)

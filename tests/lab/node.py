@@ -1,0 +1,267 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Nodes: Debian systems in Linux namespaces, and the network between them.
+
+All of it ends with the thread that made it: the kernel kills the first process
+of each set of namespaces, and with that one all others.
+
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+
+from pathlib import Path
+
+from .base import node_base
+
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: Runs as the first process of a node's namespaces; $1 is the base and $2 the
+#: host's name. Reports its process id, as seen from outside, when all is up.
+_BOOT = """\
+set -e
+read -r pid _ < /proc/self/stat
+
+mount -t tmpfs -o mode=755 lab /tmp
+mkdir /tmp/upper /tmp/work /tmp/root
+mount -t overlay -o lowerdir="$1",upperdir=/tmp/upper,workdir=/tmp/work \
+  lab /tmp/root
+cd /tmp/root
+
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t tmpfs -o mode=755 run run
+
+# Device nodes of its own, for tests to replace
+mount -t tmpfs -o mode=755 dev dev
+mkdir dev/net dev/pts dev/shm
+mount -t devpts -o newinstance,mode=620,gid=5,ptmxmode=666 devpts dev/pts
+mount -t tmpfs shm dev/shm
+mknod -m 666 dev/null c 1 3
+mknod -m 666 dev/zero c 1 5
+mknod -m 666 dev/full c 1 7
+mknod -m 666 dev/random c 1 8
+mknod -m 666 dev/urandom c 1 9
+mknod -m 666 dev/tty c 5 0
+mknod -m 600 dev/console c 5 1
+mknod -m 666 dev/net/tun c 10 200
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+ln -s /proc/self/fd/0 dev/stdin
+ln -s /proc/self/fd/1 dev/stdout
+ln -s /proc/self/fd/2 dev/stderr
+
+# Ganeti can power-cycle a node, which would be the whole machine
+if [ -e proc/sysrq-trigger ]; then
+  : > run/sysrq-trigger
+  mount --bind run/sysrq-trigger proc/sysrq-trigger
+fi
+
+pivot_root . mnt
+umount -l /mnt
+cd /
+
+hostname "$2"
+echo "$2" > /etc/hostname
+ip link set lo up
+mkdir -m 1777 /run/lock
+mkdir /run/sshd
+/usr/sbin/sshd
+busybox syslogd -O /var/log/syslog
+
+echo "$pid"
+exec > /dev/null 2>&1
+# Orphans become its children: let the kernel reap them
+exec env --ignore-signal=CHLD sleep infinity
+"""
+
+
+class CommandError(Exception):
+  """A command on a node failed; the text tells all about it.
+
+  """
+
+
+def _mortal(*command):
+  """Returns a command that is killed when the calling thread ends.
+
+  """
+  return ["setpriv", "--pdeathsig", "KILL"] + list(command)
+
+
+class Switch:
+  """An Ethernet switch: a bridge in a network namespace of its own.
+
+  """
+  def __init__(self):
+    self._holder = subprocess.Popen(
+      _mortal("unshare", "--net", "sh", "-ec",
+              "ip link add lab type bridge; ip link set lab up; echo;"
+              " exec sleep infinity"),
+      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+    if not self._holder.stdout.readline():
+      raise RuntimeError("Can't make a network for the nodes")
+
+  def plug(self, name, pid):
+    """Gives a process's network namespace a link to the switch, named gnt0.
+
+    @type name: str
+    @param name: name of the switch's port
+    @type pid: int
+
+    """
+    script = ("ip link add %s type veth peer name gnt0 netns %d;"
+              " ip link set %s master lab up" % (name, pid, name))
+    subprocess.run(["nsenter", "--target", str(self._holder.pid), "--net",
+                    "sh", "-ec", script], check=True)
+
+  def close(self):
+    """Removes the switch.
+
+    """
+    self._holder.kill()
+    self._holder.wait()
+    self._holder.stdout.close()
+
+
+class Node:
+  """A running node.
+
+  @ivar name: its full host name
+  @ivar address: its IPv4 address
+  @ivar root: path of its root directory, to read and write its files; mind
+      that an absolute symbolic link in there leads to the machine's own files
+
+  """
+  def __init__(self, release, name, address, switch, hosts, progress):
+    """Starts a node.
+
+    @type release: str
+    @type name: str
+    @type address: str
+    @type switch: L{Switch}
+    @type hosts: dict
+    @param hosts: names that the node knows, with their addresses
+    @type progress: callable
+    @param progress: called with a line of text before each slow step
+
+    """
+    self.name = name
+    self.address = address
+    base = node_base(release, progress)
+    self._holder = subprocess.Popen(
+      _mortal("unshare", "--mount", "--uts", "--net", "--pid", "--ipc",
+              "--fork", "--kill-child",
+              "sh", "-c", _BOOT, "node", str(base), name),
+      env={"PATH": _PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True)
+    messages = []
+    with self._holder.stdout as lines:
+      for line in lines:
+        messages.append(line)
+        if line.strip().isdigit():
+          break
+      else:
+        self._holder.wait()
+        raise RuntimeError("Node %s doesn't start:\n%s" %
+                           (name, "".join(messages)))
+    self._pid = int(messages[-1])
+    self.root = Path("/proc/%d/root" % self._pid)
+
+    try:
+      switch.plug(name.split(".")[0], self._pid)
+      hosts_file = "".join("%s %s %s\n" % (ip, host, host.split(".")[0])
+                           for (host, ip) in hosts.items())
+      (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n" +
+                                           hosts_file)
+      self.run("ip addr add %s/24 dev gnt0 && ip link set gnt0 up &&"
+               " ip link add br0 type bridge && ip link set br0 up" % address)
+    except BaseException:
+      self.stop()
+      raise
+
+  def _enter(self, command):
+    # The shell dies with nsenter, so that a command that is given up ends
+    return ["nsenter", "--target", str(self._pid), "--mount", "--uts", "--net",
+            "--pid", "--ipc"] + _mortal("sh", "-c", command)
+
+  def run(self, command, check=True, input=None, timeout=300):
+    # pylint: disable=W0622
+    """Runs a command on the node.
+
+    @type command: str
+    @param command: for the shell
+    @type check: bool
+    @param check: whether to raise L{CommandError} if it fails
+    @type input: str or None
+    @param input: what the command reads from its standard input
+    @type timeout: float
+    @param timeout: seconds until it is killed, which raises L{CommandError}
+    @rtype: subprocess.CompletedProcess
+
+    """
+    with self.popen(command) as process:
+      try:
+        (stdout, stderr) = process.communicate(input, timeout)
+        status = "exit status %d" % process.returncode
+      except subprocess.TimeoutExpired as error:
+        # Not what comes after: its children may keep the pipes open
+        (stdout, stderr) = [(data or b"").decode("utf-8", "replace")
+                            for data in (error.stdout, error.stderr)]
+        status = "killed after %s s" % timeout
+        check = True
+      finally:
+        process.kill()
+
+    if check and process.returncode != 0:
+      raise CommandError("%s on %s: %s\n-- stdout:\n%s\n-- stderr:\n%s" %
+                         (status, self.name, command, stdout, stderr))
+    return subprocess.CompletedProcess(command, process.returncode, stdout,
+                                       stderr)
+
+  def popen(self, command):
+    """Starts a command on the node.
+
+    @type command: str
+    @param command: for the shell
+    @rtype: subprocess.Popen
+    @return: the process, with pipes for text in and out
+
+    """
+    return subprocess.Popen(
+      self._enter(command), env={"PATH": _PATH, "HOME": "/root"},
+      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+      encoding="utf-8", errors="replace")
+
+  def install(self, deb):
+    """Installs a package.
+
+    @type deb: Path
+
+    """
+    self.run("dpkg -i %s" % self.copy(deb))
+
+  def copy(self, path):
+    """Copies a file to the node's /tmp.
+
+    @type path: Path
+    @rtype: str
+    @return: its path on the node
+
+    """
+    shutil.copy(path, self.root / "tmp")
+    return "/tmp/%s" % Path(path).name
+
+  def stop(self):
+    """Kills the node and all that runs on it.
+
+    """
+    # The first process of the namespaces: it ends only when all others have
+    with contextlib.suppress(ProcessLookupError):
+      os.kill(self._pid, signal.SIGKILL)
+    self._holder.wait()

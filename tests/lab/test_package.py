@@ -1,0 +1,103 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The Debian package: what it does to a node, whole, damaged, or removed."""
+
+import contextlib
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+PACKAGE = "/usr/lib/python3/dist-packages/ganeti_virtio_rng"
+
+
+@contextlib.contextmanager
+def damaged(node, path, command):
+  """Does something to a file of a node, and puts it back in the end.
+
+  """
+  node.run("cp -a {0} {0}.kept".format(path))
+  try:
+    node.run(command.format(path))
+    restart(node)
+    node.run(": > /var/log/syslog")
+    yield
+  finally:
+    node.run("mv -f {0}.kept {0}".format(path))
+    restart(node)
+
+
+def restart(node):
+  for action in ("stop", "start"):
+    node.run("/usr/lib/ganeti/daemon-util %s ganeti-noded" % action)
+
+
+def expect_ganeti_works(cluster, reason):
+  """All goes on without the device, and a line in the syslog says why.
+
+  """
+  node = cluster.master
+  result = node.run("python3 -c 'print(1)'")
+  assert (result.stdout, result.stderr) == ("1\n", "")
+  log = node.root / "var/log/syslog"
+  assert log.read_text() == ""
+
+  assert cluster.run("gnt-cluster info").stderr == ""
+  lines = [line for line in log.read_text().splitlines()
+           if "virtio_rng is not available" in line and "gnt-cluster" in line]
+  assert len(lines) == 1
+  assert reason in lines[0]
+
+  assert cluster.run("gnt-instance list").stderr == ""
+  cluster.run("gnt-cluster modify -H kvm:acpi=true")
+  assert "virtio_rng" not in cluster.run("gnt-cluster verify",
+                                         check=False).stdout
+  instance = cluster.add_instance("plain.lab.test")
+  try:
+    assert "virtio-rng" not in " ".join(instance.argv())
+    instance.modify("-H acpi=true,virtio_rng=off")
+    instance.modify("-H acpi=default,virtio_rng=default")
+    instance.reboot("hard")
+    assert "virtio-rng" not in " ".join(instance.argv())
+  finally:
+    instance.remove()
+
+
+def test_lintian(deb):
+  result = subprocess.run(
+    ["lintian", "--allow-root", "--fail-on=error,warning",
+     str(next(deb.parent.glob("*.changes")))],
+    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    universal_newlines=True)
+  assert result.returncode == 0, result.stdout
+
+
+def test_contract_on_the_nodes_python(cluster):
+  node = cluster.master
+  (node.root / "tmp/test_contract.py").write_text(
+    (ROOT / "tests/unit/test_contract.py").read_text())
+  result = node.run("cd /tmp && python3 -m unittest -v test_contract")
+  assert "OK" in result.stderr
+
+
+def test_other_programs_load_nothing(cluster):
+  modules = cluster.master.run("python3 -c 'import sys; print(*sys.modules)'")
+  assert [name for name in modules.stdout.split() if "ganeti" in name] == [
+    "ganeti_virtio_rng_startup"]
+
+
+def test_truncated_extension(cluster):
+  with damaged(cluster.master, PACKAGE + "/_core.abi3.so",
+               "truncate --size=9000 {0}"):
+    expect_ganeti_works(cluster, "is cut off after 9000 bytes")
+
+
+def test_ganeti_that_is_not_as_expected(cluster):
+  path = "/usr/share/ganeti/%s/ganeti/hypervisor/hv_kvm/__init__.py" % (
+    cluster.version)
+  with damaged(cluster.master, path,
+               "sed -i s/_GenerateKVMRuntime/_GenerateRuntime/ {0}"):
+    expect_ganeti_works(cluster, "can't extend ganeti.hypervisor.hv_kvm:"
+                                 " KeyError: '_GenerateKVMRuntime'")
