@@ -47,6 +47,24 @@ static bool span_cut(struct span *rest, char separator, struct span *piece)
     return true;
 }
 
+/* The same with a comma; one that is doubled is part of a value. */
+static bool span_cut_option(struct span *rest, struct span *piece)
+{
+    struct span more;
+
+    if (!span_cut(rest, ',', piece)) {
+        return false;
+    }
+    while (rest->length > 0 && rest->text[0] == ',') {
+        *rest = span_from(*rest, 1);
+        piece->length += 2;
+        if (span_cut(rest, ',', &more)) {
+            piece->length += more.length;
+        }
+    }
+    return true;
+}
+
 /* Length of the JSON string that the text starts with, quotes included. */
 static size_t json_string_length(struct span text)
 {
@@ -65,7 +83,7 @@ static size_t json_string_length(struct span text)
  */
 static struct span json_property(struct span rest, const char *key)
 {
-    struct span last = {NULL, 0}, value = {NULL, 0};
+    struct span last = {"", 0}, value = {"", 0};
     unsigned int depth = 0;
     bool wanted = false;
 
@@ -104,29 +122,29 @@ static struct span json_property(struct span rest, const char *key)
     return value;
 }
 
-/*
- * The value of a key in "first,key=value,...", where the first piece may
- * leave its key away.  As in QEMU, the last one counts.  A comma in a value is
- * doubled there, which no driver and no id has.
- */
-static struct span option_property(struct span rest, const char *key,
-                                   bool implied)
+static bool is_json(struct span options)
 {
-    struct span piece, value = {NULL, 0};
-    size_t key_length = strlen(key);
+    return options.length > 0 && options.text[0] == '{';
+}
 
-    if (rest.length > 0 && rest.text[0] == '{') {
-        return json_property(rest, key);
+/* Of "driver,key=value,..." or "driver=...": as in QEMU, the last one counts. */
+static struct span device_driver(struct span device)
+{
+    static const char key[] = "driver=";
+    struct span piece, driver = {"", 0};
+    bool first = true;
+
+    if (is_json(device)) {
+        return json_property(device, "driver");
     }
-    for (; span_cut(&rest, ',', &piece); implied = false) {
-        if (implied && !memchr(piece.text, '=', piece.length)) {
-            value = piece;
-        } else if (span_starts(piece, key) && piece.length > key_length &&
-                   piece.text[key_length] == '=') {
-            value = span_from(piece, key_length + 1);
+    for (; span_cut_option(&device, &piece); first = false) {
+        if (first && !memchr(piece.text, '=', piece.length)) {
+            driver = piece;
+        } else if (span_starts(piece, key)) {
+            driver = span_from(piece, strlen(key));
         }
     }
-    return value;
+    return driver;
 }
 
 /* virtio-rng, virtio-rng-pci, vhost-user-rng-pci, ... */
@@ -145,47 +163,34 @@ static bool is_rng_driver(struct span driver)
     return false;
 }
 
-/* N of "rngN", written as we would write it; false for any other id. */
-static bool rng_id_number(struct span id, uint32_t *number)
+/* If there are several, it is no matter which of them QEMU takes. */
+static bool object_has_id(struct span object, const char *id)
 {
-    static const char prefix[] = "rng";
-    struct span digits;
-    uint32_t n = 0;
+    static const char key[] = "id=";
+    struct span piece;
 
-    if (!span_starts(id, prefix)) {
-        return false;
+    if (is_json(object)) {
+        return span_is(json_property(object, "id"), id);
     }
-    digits = span_from(id, strlen(prefix));
-    if (digits.length == 0 || digits.length > 9 ||
-        (digits.text[0] == '0' && digits.length > 1)) {
-        return false;
-    }
-    for (size_t i = 0; i < digits.length; i++) {
-        if (digits.text[i] < '0' || digits.text[i] > '9') {
-            return false;
+    while (span_cut_option(&object, &piece)) {
+        if (span_starts(piece, key) &&
+            span_is(span_from(piece, strlen(key)), id)) {
+            return true;
         }
-        n = n * 10 + (uint32_t)(digits.text[i] - '0');
     }
-    *number = n;
-    return true;
+    return false;
 }
-
-/* Ids from first to first + IDS_PER_PASS - 1 are noted in one pass. */
-#define IDS_PER_PASS 1024U
 
 struct findings {
     bool has_rng;
-    uint32_t first;
-    uint64_t taken[IDS_PER_PASS / 64];
+    bool has_id;
 };
 
-static void scan(struct span cmdline, uint32_t first, struct findings *found)
+static struct findings scan(struct span cmdline, const char *id)
 {
+    struct findings found = {false, false};
     struct span option, value;
-    uint32_t n;
 
-    memset(found, 0, sizeof(*found));
-    found->first = first;
     while (span_cut(&cmdline, '\0', &option)) {
         bool device = span_is(option, "-device") || span_is(option, "--device");
 
@@ -197,25 +202,12 @@ static void scan(struct span cmdline, uint32_t first, struct findings *found)
             break;
         }
         if (device) {
-            found->has_rng |=
-                is_rng_driver(option_property(value, "driver", true));
-        } else if (rng_id_number(option_property(value, "id", false), &n) &&
-                   n >= first && n - first < IDS_PER_PASS) {
-            n -= first;
-            found->taken[n / 64] |= UINT64_C(1) << (n % 64);
+            found.has_rng |= is_rng_driver(device_driver(value));
+        } else {
+            found.has_id |= object_has_id(value, id);
         }
     }
-}
-
-static bool free_id(const struct findings *found, uint32_t *id)
-{
-    for (uint32_t n = 0; n < IDS_PER_PASS; n++) {
-        if (!(found->taken[n / 64] >> (n % 64) & 1)) {
-            *id = found->first + n;
-            return true;
-        }
-    }
-    return false;
+    return found;
 }
 
 /* A string that grows in a buffer of fixed size. */
@@ -258,9 +250,7 @@ virtio_rng_build(const struct virtio_rng_source *source, const char *cmdline,
 {
     struct writer object = {argv->object, sizeof(argv->object) - 1, false};
     struct writer device = {argv->device, sizeof(argv->device) - 1, false};
-    struct span options = {cmdline, length};
-    struct findings found;
-    uint32_t id;
+    char id[14]; /* "rng", ten digits, and the NUL */
 
     argv->object[0] = '\0';
     argv->device[0] = '\0';
@@ -271,22 +261,29 @@ virtio_rng_build(const struct virtio_rng_source *source, const char *cmdline,
         return VIRTIO_RNG_OK;
     }
 
-    scan(options, 0, &found);
-    if (found.has_rng) {
-        return VIRTIO_RNG_OK;
-    }
-    /* Ends, since each further pass takes 1024 objects that have an id. */
-    while (!free_id(&found, &id)) {
-        scan(options, found.first + IDS_PER_PASS, &found);
+    /* Ends, since each further pass takes an object that has the id. */
+    for (uint32_t n = 0;; n++) {
+        struct writer name = {id, sizeof(id) - 1, false};
+        struct findings found;
+
+        put(&name, "rng");
+        put_number(&name, n, 10);
+        found = scan((struct span){cmdline, length}, id);
+        if (found.has_rng) {
+            return VIRTIO_RNG_OK;
+        }
+        if (!found.has_id) {
+            break;
+        }
     }
 
     put(&object, "rng-random,filename=");
     put(&object, source->device);
-    put(&object, ",id=rng");
-    put_number(&object, id, 10);
+    put(&object, ",id=");
+    put(&object, id);
 
-    put(&device, "virtio-rng-pci,rng=rng");
-    put_number(&device, id, 10);
+    put(&device, "virtio-rng-pci,rng=");
+    put(&device, id);
     put(&device, ",max-bytes=" STRING(VIRTIO_RNG_MAX_BYTES)
                  ",period=" STRING(VIRTIO_RNG_PERIOD));
     if (pci_slot != 0) {

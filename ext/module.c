@@ -191,7 +191,7 @@ static int convert_pci_slot(PyObject *object, unsigned int *pci_slot)
         *pci_slot = 0;
         return 0;
     }
-    if (!PyLong_Check(object)) {
+    if (!PyLong_Check(object) || PyBool_Check(object)) {
         PyErr_Format(PyExc_TypeError,
                      "pci_slot must be an int or None, not %R",
                      Py_TYPE(object));

@@ -89,6 +89,7 @@ virtio_rng_check_device(const struct virtio_rng_source *source)
         return VIRTIO_RNG_ERRNO;
     }
 
+    /* Unlike fstat, statx is no newer symbol than glibc 2.28. */
     if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) < 0) {
         status = VIRTIO_RNG_ERRNO;
     } else if (!is_generator(&st)) {

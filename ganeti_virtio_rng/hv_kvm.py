@@ -5,6 +5,7 @@
 
 import functools
 import logging
+import re
 import shlex
 
 from ganeti import constants
@@ -15,6 +16,8 @@ from ganeti_virtio_rng import VALUES
 from ganeti_virtio_rng import build_argv
 from ganeti_virtio_rng import check
 from ganeti_virtio_rng import check_source
+
+_OFF = VALUES[0]
 
 
 def extend(hv_kvm):
@@ -59,7 +62,7 @@ def _value(hvparams):
   """Returns the instance's value; a configuration without the key means off.
 
   """
-  return hvparams.get(HV_VIRTIO_RNG, constants.HT_VIRTIO_RNG_OFF)
+  return hvparams.get(HV_VIRTIO_RNG, _OFF)
 
 
 def _fill(hvparams):
@@ -119,16 +122,126 @@ def _append_device(generate):
     runtime = generate(self, instance, *args, **kwargs)
 
     # At the very end, so that no other device changes its place on the bus.
-    kvm_cmd = runtime[0]
-    value = _value(instance.hvparams)
-    argv = build_argv(value, kvm_cmd)
-    kvm_cmd.extend(argv)
-    if not argv and value != constants.HT_VIRTIO_RNG_OFF:
-      logging.info("KVM: kvm_extra already adds a virtio-rng device to instance"
-                   " %s, ignoring %s=%s", instance.name, HV_VIRTIO_RNG, value)
+    runtime[0].extend(_arguments(instance, runtime))
     return runtime
 
   return _GenerateKVMRuntime
+
+
+def _arguments(instance, runtime):
+  """Returns what to append to an instance's command line.
+
+  @type instance: L{objects.Instance}
+  @param runtime: what _GenerateKVMRuntime returns: command line, NICs,
+      hypervisor parameters, disks with their links
+  @rtype: list of str
+
+  """
+  (kvm_cmd, nics, hvparams, disks) = (runtime[i] for i in range(4))
+  value = _value(hvparams)
+  argv = build_argv(value, kvm_cmd)
+
+  if not argv:
+    if value != _OFF:
+      logging.info("KVM: kvm_extra already adds a virtio-rng device to instance"
+                   " %s, ignoring %s=%s", instance.name, HV_VIRTIO_RNG, value)
+    return argv
+
+  if not _needs_slot(hvparams, kvm_cmd):
+    return argv
+  slot = _highest_free_slot(hvparams, kvm_cmd,
+                            nics + [disk[0] for disk in disks])
+  if slot is None:
+    logging.warning("KVM: no PCI slot is left for the random number generator"
+                    " of instance %s, ignoring %s=%s", instance.name,
+                    HV_VIRTIO_RNG, value)
+    return []
+  return build_argv(value, kvm_cmd, slot)
+
+
+def _needs_slot(hvparams, kvm_cmd):
+  """Whether the device may be in another's way unless it has a slot of its own.
+
+  Left alone, QEMU gives it the lowest free slot, and does so before it comes
+  to Ganeti's NICs and disks, to -drive if=virtio and to -device with JSON. In
+  Ganeti's default range of slots there is room for all that it adds itself.
+
+  """
+  reservations = hvparams[constants.HV_KVM_PCI_RESERVATIONS]
+  crowded = (reservations < constants.QEMU_DEFAULT_PCI_RESERVATIONS or
+             hvparams[constants.HV_KVM_EXTRA] or
+             _sound_cards(hvparams) > 1 or
+             any("if=virtio" in str(arg) for arg in kvm_cmd))
+  return bool(crowded) and _machine_has_pci_0(kvm_cmd)
+
+
+def _sound_cards(hvparams):
+  """Counts the sound cards: QEMU before 7.1 takes a list of them, or "all".
+
+  """
+  models = hvparams[constants.HV_SOUNDHW]
+  if models == "all":
+    return _ALL_SOUND_CARDS
+  return len(models.split(",")) if models else 0
+
+
+def _machine_has_pci_0(kvm_cmd):
+  """Whether the machine is of the pc type, whose bus Ganeti's addresses mean.
+
+  """
+  machine = ""
+  for option, value in zip(kvm_cmd, kvm_cmd[1:]):
+    if option in ("-machine", "--machine", "-M", "--M"):
+      match = re.match("(type=)?([^=,]*)(,|$)", str(value))
+      machine = match.group(2) if match else machine
+  return re.match("pc(-(?!q35)|$)", machine) is not None
+
+
+#: Slot of an address as QEMU reads it: hexadecimal, or in JSON also a number
+#: that counts functions, of which a slot has eight
+_ADDRESS = re.compile(r"""(?:^|,)addr=(?:0x)?([0-9a-f]+)
+                          |["']addr["']\s*:\s*(?:["'](?:0x)?([0-9a-f]+)
+                                                |([0-9]+))""",
+                      re.IGNORECASE | re.VERBOSE)
+
+#: Options that may add a device to the bus
+_ADDING = re.compile("--?(device|drive|virtfs|watchdog|nic|net)$")
+
+#: Devices that Ganeti adds to other buses
+_ELSEWHERE = re.compile("(floppy|ide-|scsi-|virtserialport)")
+
+#: Host bridge, ISA bridge with USB and ACPI, graphics card
+_BUILT_IN = 3
+
+#: What "-soundhw all" adds: AC97, ES1370, Intel HD Audio
+_ALL_SOUND_CARDS = 3
+
+
+def _highest_free_slot(hvparams, kvm_cmd, devices):
+  """Finds the highest slot on the bus that no other device will take.
+
+  @type devices: list of L{objects.NIC} and L{objects.Disk}
+  @rtype: int or None
+  @return: None if the others may need them all
+
+  """
+  taken = set(int(device.hvinfo["addr"], 16) for device in devices
+              if "addr" in device.hvinfo)
+  unplaced = _BUILT_IN + _sound_cards(hvparams)
+  for option, value in zip(kvm_cmd, kvm_cmd[1:]):
+    if not _ADDING.match(str(option)) or _ELSEWHERE.match(str(value)):
+      continue
+    match = _ADDRESS.search(str(value))
+    if match is None:
+      unplaced += 1
+    elif match.group(3):
+      taken.add(int(match.group(3)) // 8)
+    else:
+      taken.add(int(match.group(1) or match.group(2), 16))
+
+  # Those that have no address take the lowest ones.
+  free = sorted(set(range(constants.QEMU_PCI_SLOTS)) - taken)
+  return free[-1] if len(free) > unplaced else None
 
 
 def _assess_kvm_extra(assess):
@@ -142,13 +255,13 @@ def _assess_kvm_extra(assess):
       kvm_extra = shlex.split(hvparams[constants.HV_KVM_EXTRA] or "")
     except ValueError: # unbalanced quotes, of which no start gets past either
       kvm_extra = []
-    if (check(value) and value != constants.HT_VIRTIO_RNG_OFF and
+    if (check(value) and value != _OFF and
         not build_argv(value, kvm_extra)):
       warnings.append("kvm_extra already adds a virtio-rng device, so that"
                       " %s=%s is ignored, please remove the device from"
                       " kvm_extra or set %s to '%s'." %
                       (HV_VIRTIO_RNG, value, HV_VIRTIO_RNG,
-                       constants.HT_VIRTIO_RNG_OFF))
+                       _OFF))
     return warnings
 
   return AssessParameters

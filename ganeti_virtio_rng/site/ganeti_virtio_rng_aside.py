@@ -1,12 +1,12 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Makes Ganeti tolerate virtio_rng in its configuration when nothing more works.
+"""Makes Ganeti tolerate virtio_rng when nothing more works.
 
-Ganeti refuses to modify or verify a cluster that has a parameter that it
-doesn't know. So when the package can't do its work, Ganeti still knows the
-name, though there is no default and no device. Imports nothing of the package,
-which may be what is broken.
+Ganeti refuses to modify or verify a cluster whose configuration has a parameter
+that it doesn't know. So when the package can't do its work, Ganeti still knows
+the name, though there is no default and no device. Imports nothing of the
+package, which may be what is broken.
 
 """
 
@@ -16,14 +16,15 @@ _NAME = "virtio_rng"
 VALUES = ("off", "random", "urandom")
 
 
-def extend(module):
+def extend(fullname, module):
   """Makes a module of Ganeti tolerate the parameter.
 
+  @type fullname: str
+  @param fullname: its name, ganeti.constants or ganeti.hypervisor.hv_kvm
   @type module: module
-  @param module: ganeti.constants or ganeti.hypervisor.hv_kvm
 
   """
-  if module.__name__ == "ganeti.constants":
+  if fullname == "ganeti.constants":
     _extend_constants(module)
   else:
     _extend_hv_kvm(module)

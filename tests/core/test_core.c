@@ -236,6 +236,7 @@ static void build_sees_a_generator_that_is_there(void **state)
         "virtio-rng-pci,id=my",
         "driver=virtio-rng-pci",
         "id=x,driver=virtio-rng-pci,rng=r",
+        "e1000,id=,,,,,driver=virtio-rng-pci",
         "e1000,driver=virtio-rng-pci",
         "{\"driver\":\"virtio-rng-pci\"}",
         "{ \"rng\" : \"x\" , \"driver\" : \"virtio-rng-pci\" }",
@@ -288,6 +289,8 @@ static void build_is_not_deceived(void **state)
         LINE("kvm\0-device\0{\"\\"),
         LINE("kvm\0-device\0="),
         LINE("kvm\0-device\0,,,"),
+        LINE("kvm\0-device\0e1000,id=a,,driver=virtio-rng-pci"),
+        LINE("kvm\0-device\0e1000,id=,,,,driver=virtio-rng-pci"),
         LINE("kvm\0-object\0virtio-rng-pci"),
         LINE("kvm\0-object"),
         LINE("kvm\0-device"),
@@ -322,6 +325,17 @@ static void build_takes_the_first_free_id(void **state)
     argv = BUILD("random", "kvm\0-object\0iothread,id=rng1");
     assert_string_equal(argv.object,
                         "rng-random,filename=/dev/random,id=rng0");
+    /* a doubled comma is part of a value, here of a secret */
+    argv = BUILD("random", "kvm\0-object\0secret,id=rng0,data=a,,id=b");
+    assert_string_equal(argv.object,
+                        "rng-random,filename=/dev/random,id=rng1");
+    argv = BUILD("random", "kvm\0-object\0secret,id=a,data=b,,id=rng0");
+    assert_string_equal(argv.object,
+                        "rng-random,filename=/dev/random,id=rng0");
+    /* QEMU takes the first of two ids, but the last of two drivers */
+    argv = BUILD("random", "kvm\0-object\0rng-builtin,id=rng0,id=a");
+    assert_string_equal(argv.object,
+                        "rng-random,filename=/dev/random,id=rng1");
     /* an id of a device is no id of an object; nor are these rng0 */
     argv = BUILD("random",
                  "-device\0e1000,id=rng0\0-object\0a,id=rng00\0-object\0"
@@ -331,9 +345,9 @@ static void build_takes_the_first_free_id(void **state)
                         "rng-random,filename=/dev/random,id=rng0");
 }
 
-static void build_passes_over_thousands_of_ids(void **state)
+static void build_passes_over_hundreds_of_ids(void **state)
 {
-    const unsigned int objects = 5000;
+    const unsigned int objects = 500;
     char *cmdline = malloc(objects * 32), *end = cmdline;
     struct virtio_rng_argv argv;
 
@@ -344,7 +358,7 @@ static void build_passes_over_thousands_of_ids(void **state)
     }
     argv = build("urandom", cmdline, (size_t)(end - cmdline));
     assert_string_equal(argv.object,
-                        "rng-random,filename=/dev/urandom,id=rng5000");
+                        "rng-random,filename=/dev/urandom,id=rng500");
     free(cmdline);
 }
 
@@ -361,7 +375,7 @@ int main(void)
         cmocka_unit_test(build_sees_a_generator_that_is_there),
         cmocka_unit_test(build_is_not_deceived),
         cmocka_unit_test(build_takes_the_first_free_id),
-        cmocka_unit_test(build_passes_over_thousands_of_ids),
+        cmocka_unit_test(build_passes_over_hundreds_of_ids),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

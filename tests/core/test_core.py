@@ -3,7 +3,6 @@
 
 """Compiles the core without Python, strictly, and runs its tests."""
 
-import os
 import pathlib
 import subprocess
 
@@ -13,8 +12,6 @@ ROOT = pathlib.Path(__file__).parents[2]
 CORE = [str(ROOT / "ext" / name) for name in ("argv.c", "source.c")]
 STRICT = ["-std=c11", "-D_GNU_SOURCE", "-I%s" % (ROOT / "ext"), "-g", "-Wall",
           "-Wextra", "-Wconversion", "-Wshadow"]
-if "CI" in os.environ:
-  STRICT.append("-Werror")
 
 
 def run(*command):

@@ -4,8 +4,10 @@
 """The real modules of each supported Ganeti, with the plugin in effect."""
 
 import importlib
+import itertools
 import os
 import sys
+import uuid
 
 import pytest
 
@@ -27,6 +29,23 @@ class Ganeti:
   def hv_kvm(self):
     return importlib.import_module("ganeti.hypervisor.hv_kvm")
 
+  def generate_runtime(self, hvparams, nics=0, disks=0, function=None):
+    """What an instance is started with, as KVMHypervisor generates it.
+
+    """
+    cls = self.hv_kvm.KVMHypervisor
+    uuids = (str(uuid.uuid5(uuid.NAMESPACE_OID, str(i)))
+             for i in itertools.count())
+    instance = self.objects.Instance(
+      name="web1.example.com", hvparams=hvparams, uuid=next(uuids),
+      beparams={"maxmem": 256, "minmem": 256, "vcpus": 1}, network_port=11000,
+      nics=[self.objects.NIC(uuid=next(uuids)) for _ in range(nics)])
+    block_devices = [(self.objects.Disk(uuid=next(uuids)), "", None)
+                     for _ in range(disks)]
+    return (function or cls._GenerateKVMRuntime)(
+      object.__new__(cls), instance, block_devices, False,
+      cls._GetKVMOutput(hvparams["kvm_path"], cls._KVMOPT_HELP))
+
   def forget(self):
     for name in list(sys.modules):
       if (name.partition(".")[0] == "ganeti" or
@@ -45,3 +64,20 @@ def ganeti(request):
   yield release
   release.forget()
   sys.path.remove(str(release.path))
+
+
+@pytest.fixture
+def hvparams(ganeti, tmp_path, monkeypatch):
+  """A cluster's defaults, with the release's own QEMU.
+
+  """
+  qemu = tmp_path / "kvm"
+  qemu.write_text("#!/bin/sh\nexec chroot '%s' qemu-system-x86_64 \"$@\"\n" %
+                  ganeti.base)
+  qemu.chmod(0o755)
+  params = dict(ganeti.constants.HVC_DEFAULTS["kvm"])
+  params["kvm_path"] = str(qemu)
+  # where Ganeti 3.1 validates against this one, whatever kvm_path says
+  monkeypatch.setattr(ganeti.constants, "KVM_PATH", str(qemu))
+  params["kernel_path"] = ""
+  return params

@@ -5,10 +5,16 @@
 
 import importlib
 import logging
+import pathlib
+import re
+import subprocess
+import sys
 
 import pytest
 
 import ganeti_virtio_rng
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 DEVICE = ["-object", "rng-random,filename=/dev/random,id=rng0",
           "-device", "virtio-rng-pci,rng=rng0,max-bytes=1024,period=1000"]
@@ -19,34 +25,11 @@ def kvm(ganeti):
   return ganeti.hv_kvm.KVMHypervisor
 
 
-@pytest.fixture
-def hvparams(ganeti, tmp_path):
-  """A cluster's defaults, with the release's own QEMU.
-
-  """
-  qemu = tmp_path / "kvm"
-  qemu.write_text("#!/bin/sh\nexec chroot '%s' qemu-system-x86_64 \"$@\"\n" %
-                  ganeti.base)
-  qemu.chmod(0o755)
-  params = dict(ganeti.constants.HVC_DEFAULTS["kvm"])
-  params["kvm_path"] = str(qemu)
-  params["kernel_path"] = ""
-  return params
-
-
 def generate(ganeti, hvparams, function=None):
   """Returns the command line that an instance is started with.
 
   """
-  cls = ganeti.hv_kvm.KVMHypervisor
-  instance = ganeti.objects.Instance(
-    name="web1.example.com", hvparams=hvparams, nics=[],
-    uuid="c1a8a9b5-0b6a-4b61-9d2e-1f8d1c6b0f3a",
-    beparams={"maxmem": 256, "minmem": 256, "vcpus": 1})
-  runtime = (function or cls._GenerateKVMRuntime)(
-    object.__new__(cls), instance, [], False,
-    cls._GetKVMOutput(hvparams["kvm_path"], cls._KVMOPT_HELP))
-  return runtime[0]
+  return ganeti.generate_runtime(hvparams, function=function)[0]
 
 
 def test_constants(ganeti):
@@ -80,13 +63,11 @@ def test_ganeti_knows_each_parameter_everywhere(ganeti):
           set(constants.HVC_DEFAULTS["kvm"]))
 
 
-def test_new_configuration_gets_the_default(ganeti):
+def test_configuration_without_the_key_gets_the_default(ganeti):
   cluster = ganeti.objects.Cluster(hvparams={"kvm": {"acpi": False}})
-  cluster.hvparams = {"kvm": {"acpi": False}}
-  filled = ganeti.objects.FillDict(ganeti.constants.HVC_DEFAULTS["kvm"],
-                                   cluster.hvparams["kvm"])
-  assert filled["virtio_rng"] == "random"
-  assert filled["acpi"] is False
+  cluster.UpgradeConfig()
+  assert cluster.hvparams["kvm"]["virtio_rng"] == "random"
+  assert cluster.hvparams["kvm"]["acpi"] is False
 
 
 def test_extend_is_idempotent(ganeti):
@@ -204,19 +185,34 @@ def test_device_is_appended(ganeti, kvm, hvparams):
   assert generate(ganeti, hvparams) == stock
 
 
-def test_appending_reads_nothing_of_the_node(ganeti, hvparams, monkeypatch):
+APPEND = """
+import os
+import sys
+sys.path[:0] = sys.argv[1:]
+import ganeti_virtio_rng_startup
+ganeti_virtio_rng_startup.start()
+from ganeti import constants, objects
+from ganeti.hypervisor import hv_kvm
+from ganeti_virtio_rng.hv_kvm import _append_device
+instance = objects.Instance(hvparams=dict(constants.HVC_DEFAULTS["kvm"]))
+generate = _append_device(lambda _, instance:
+                          (["kvm"], [], instance.hvparams, []))
+os.access("/marker", os.F_OK)
+assert len(generate(None, instance)[0]) == 5
+os.access("/marker", os.F_OK)
+"""
+
+
+def test_appending_reads_nothing_of_the_node(ganeti):
   """Ganeti asks this of _GenerateKVMRuntime, whose result migrates."""
-  room = importlib.import_module("ganeti_virtio_rng.hv_kvm")
-  function = room._append_device(lambda self, instance: [["kvm"]])
-  instance = ganeti.objects.Instance(name="web1", hvparams=hvparams)
-  touched = []
-  with monkeypatch.context() as patch:
-    for name in ("builtins.open", "os.open", "os.stat", "os.listdir",
-                 "ganeti_virtio_rng.hv_kvm.check_source"):
-      patch.setattr(name, lambda *args, **kwargs: touched.append(args))
-    runtime = function(None, instance)
-  assert runtime == [["kvm"] + DEVICE]
-  assert touched == []
+  result = subprocess.run(
+    ["strace", "-e", "trace=%file,%desc,%network,%process",
+     sys.executable, "-c", APPEND, str(ganeti.path), str(ROOT),
+     str(ROOT / "ganeti_virtio_rng/site")],
+    stderr=subprocess.PIPE, check=True, universal_newlines=True)
+  (before, between, _) = re.split(".*/marker.*\n", result.stderr)
+  assert "open" in before
+  assert between == ""
 
 
 @pytest.mark.parametrize("kvm_extra", [
@@ -245,7 +241,8 @@ def test_id_that_kvm_extra_took(ganeti, kvm, hvparams):
   hvparams["kvm_extra"] = "-object iothread,id=rng0"
   assert generate(ganeti, hvparams)[-4:] == [
     "-object", "rng-random,filename=/dev/random,id=rng1",
-    "-device", "virtio-rng-pci,rng=rng1,max-bytes=1024,period=1000"]
+    "-device", "virtio-rng-pci,rng=rng1,max-bytes=1024,period=1000,"
+               "bus=pci.0,addr=0x1f"]
 
 
 def test_assessment(ganeti, kvm, hvparams):

@@ -182,5 +182,5 @@ def _write_os_definition(path):
     (path / name).write_text("#!/bin/sh\nexit 0\n")
     (path / name).chmod(0o755)
   (path / "ganeti_api_version").write_text("20\n")
-  (path / "variants.list").write_text("default\n")
+  (path / "variants.list").write_text("default\nother\n")
   (path / "parameters.list").write_text("")

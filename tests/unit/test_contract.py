@@ -139,7 +139,7 @@ class TestBuildArgv(unittest.TestCase):
       self.assertIn("'virtio_rng'", str(context.exception))
       self.assertIn("from 1 to 31 (current value: '%d')" % slot,
                     str(context.exception))
-    for slot in ["1", 1.0, (), Hostile()]:
+    for slot in ["1", 1.0, True, (), Hostile()]:
       self.assertRaises(TypeError, build_argv, "random", (), slot)
 
   def test_generator_in_command_line(self):

@@ -7,6 +7,7 @@ A few lines stand for Ganeti here; tests/ganeti has the real one.
 
 """
 
+import subprocess
 import textwrap
 
 import pytest
@@ -23,6 +24,7 @@ HVC_DEFAULTS = {"kvm": {"acpi": True}, "fake": {}}
 """
 
 HV_KVM = """
+from ganeti import constants
 from ganeti import errors
 class KVMHypervisor(object):
   PARAMETERS = {"acpi": None}
@@ -174,6 +176,31 @@ def test_two_hooks_that_ask_all_others(ganeti):
     """)
 
 
+def test_finder_of_old(ganeti):
+  """One without find_spec, which Python itself tolerates."""
+  ganeti("""
+    class Finder(object):
+      def find_module(self, name, path=None):
+        pass
+    sys.meta_path.insert(1, Finder())
+    import ganeti.constants
+    assert in_effect(ganeti.constants)
+    assert logged == []
+    """)
+
+
+def test_loader_in_other_hands(ganeti):
+  """Copied, or asked to fill a module that it didn't find itself."""
+  ganeti("""
+    import copy, importlib.util, types
+    spec = copy.deepcopy(importlib.util.find_spec("ganeti.constants"))
+    module = types.ModuleType("ganeti.constants")
+    spec.loader.exec_module(module)
+    assert in_effect(module)
+    assert logged == []
+    """)
+
+
 def test_other_kinds_of_loader(ganeti):
   """From an archive, whose modules share one loader."""
   ganeti("""
@@ -268,6 +295,44 @@ def test_missing_file(ganeti, missing):
   assert "can't extend ganeti.constants: " in ganeti(STANDS_ASIDE)
 
 
+def test_missing_loader(ganeti):
+  """Nothing is extended then, nor tolerated."""
+  (ganeti.site / "ganeti_virtio_rng_loader.py").unlink()
+  ganeti("""
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert "virtio_rng" not in constants.HVS_PARAMETER_TYPES
+    assert hv_kvm.KVMHypervisor.PARAMETERS == {"acpi": None}
+    assert len(logged) == 1 and "ganeti_virtio_rng_loader" in logged[0], logged
+    """)
+
+
+@pytest.mark.parametrize("text", [None, "", "syntax error"])
+def test_missing_hook(environment, text):
+  """Python says so, and goes on."""
+  hook = environment.site / "ganeti_virtio_rng_startup.py"
+  hook.unlink()
+  if text is not None:
+    hook.write_text(text)
+  result = subprocess.run([environment.python, "-c", "print(1)"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=True, universal_newlines=True)
+  assert result.stdout == "1\n"
+  assert "ganeti_virtio_rng.pth" in result.stderr
+
+
+def test_silent_syslog(ganeti):
+  (ganeti.site / "ganeti_virtio_rng/hv_kvm.py").write_text("")
+  ganeti("""
+    def fail(*_):
+      raise OSError
+    syslog.syslog = fail
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not in_effect(constants)
+    """)
+
+
 @pytest.mark.parametrize("text", ["syntax error", "raise KeyError('x')", ""])
 def test_broken_room_takes_the_other_back(ganeti, text):
   """What the first room did is undone when the second can't be entered."""
@@ -314,6 +379,19 @@ def test_ganeti_that_lacks_all_that_could_be_extended(ganeti, name):
 
 def test_values_are_tolerated_as_the_core_has_them():
   assert ganeti_virtio_rng_aside.VALUES == ganeti_virtio_rng.VALUES
+
+
+def test_native_constants_alone(ganeti):
+  (ganeti.site / "ganeti/constants.py").write_text(CONSTANTS + """
+HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
+""")
+  ganeti("""
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not hasattr(hv_kvm.constants, "HV_VIRTIO_RNG")
+    assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
+    hv_kvm.KVMHypervisor.ValidateParameters({})
+    assert logged == []
+    """)
 
 
 def test_native_support_wins(ganeti):

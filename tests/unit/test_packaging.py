@@ -70,6 +70,7 @@ def test_wheel(wheel):
     "ganeti_virtio_rng/hv_kvm.py",
     "ganeti_virtio_rng/py.typed",
     "ganeti_virtio_rng_aside.py",
+    "ganeti_virtio_rng_loader.py",
     "ganeti_virtio_rng_startup.py",
     ]
   metadata = zipfile.ZipFile(str(wheel)).read(info + "METADATA").decode()

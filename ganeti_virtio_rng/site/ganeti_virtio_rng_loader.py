@@ -1,0 +1,90 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Loads Ganeti's modules and has them extended, or stands aside.
+
+What goes wrong in here never reaches Ganeti, and nothing is half extended: if
+one module can't be, those that were are taken back.
+
+"""
+
+import sys
+
+import ganeti_virtio_rng_startup as startup
+
+#: Modules that are extended, each with the function that takes it back
+_extended = []
+
+#: The error that made the plugin stand aside, if there was one
+_errors = []
+
+
+class _Loader(object):
+  """Loads a module as its own loader does, then extends it."""
+
+  def __init__(self, loader, fullname):
+    self._loader = loader
+    self._fullname = fullname
+
+  def __getattr__(self, name):
+    if name == "_loader": # in a copy that is still being made
+      raise AttributeError(name)
+    return getattr(self._loader, name)
+
+  def exec_module(self, module):
+    # From here on, nobody sees that another loader was there.
+    if getattr(module, "__spec__", None) is not None:
+      module.__loader__ = module.__spec__.loader = self._loader
+    self._loader.exec_module(module)
+    _extend(self._fullname, module)
+
+
+def find_spec(fullname, path, target):
+  """Finds a module as the finders behind the hook do.
+
+  Not all others: two hooks that both asked all would ask each other for ever.
+
+  """
+  finders = list(sys.meta_path)
+  if startup in finders:
+    del finders[:finders.index(startup) + 1]
+  for finder in finders:
+    find = getattr(finder, "find_spec", None) # older finders have none
+    spec = find and find(fullname, path, target)
+    if spec is not None:
+      if hasattr(spec.loader, "exec_module"):
+        spec.loader = _Loader(spec.loader, fullname)
+      return spec
+  return None
+
+
+def _extend(fullname, module):
+  if not _errors:
+    try:
+      room = __import__(startup.ROOMS[fullname], fromlist=["extend"])
+      _extended.append((fullname, module, room.extend(module)))
+      return
+    except Exception as err:  # pylint: disable=W0703
+      _errors.append(err)
+      startup.log(fullname, err)
+      _take_back()
+  _tolerate(fullname, module)
+
+
+def _take_back():
+  while _extended:
+    (fullname, module, undo) = _extended.pop()
+    if undo is not None: # else Ganeti knows virtio_rng itself
+      try:
+        undo()
+      except Exception:  # pylint: disable=W0703
+        pass
+      _tolerate(fullname, module)
+
+
+def _tolerate(fullname, module):
+  try:
+    import ganeti_virtio_rng_aside
+    ganeti_virtio_rng_aside.extend(fullname, module)
+  except Exception:  # pylint: disable=W0703
+    pass
