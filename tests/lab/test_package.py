@@ -9,6 +9,9 @@ import subprocess
 
 import pytest
 
+from .node import Node
+from .node import Switch
+
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGE = "/usr/lib/python3/dist-packages/ganeti_virtio_rng"
 
@@ -86,6 +89,27 @@ def test_other_programs_load_nothing(cluster):
   modules = cluster.master.run("python3 -c 'import sys; print(*sys.modules)'")
   assert [name for name in modules.stdout.split() if "ganeti" in name] == [
     "ganeti_virtio_rng_startup"]
+
+
+def test_installed_and_removed(release, deb, progress):
+  """On a node that belongs to no cluster."""
+  def traces():
+    return set(node.run("find / -xdev -name '*ganeti[-_]virtio[-_]rng*'"
+                        " -not -path '/tmp/*' -not -path '/proc/*'"
+                        ).stdout.split())
+
+  switch = Switch()
+  node = Node(release, "node1.lab.test", "10.77.0.1", switch, {}, progress)
+  try:
+    node.install(deb)
+    assert [path for path in traces() if "startup.cpython-" in path]
+    node.run("dpkg --purge ganeti-virtio-rng")
+    assert traces() == set()
+    result = node.run("python3 -c 'print(1)'")
+    assert (result.stdout, result.stderr) == ("1\n", "")
+  finally:
+    node.stop()
+    switch.close()
 
 
 def test_truncated_extension(cluster):

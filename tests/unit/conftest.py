@@ -44,10 +44,12 @@ def distributions(tmp_path_factory):
 
   """
   path = tmp_path_factory.mktemp("dist")
-  subprocess.run([sys.executable, "-m", "build", "--no-isolation",
-                  "--outdir", str(path), str(ROOT)],
-                 check=True, stdout=subprocess.DEVNULL,
-                 stderr=subprocess.DEVNULL)
+  result = subprocess.run(
+    [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(path),
+     str(ROOT)],
+    check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    universal_newlines=True)
+  assert result.returncode == 0, result.stdout
   return path
 
 

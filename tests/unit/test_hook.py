@@ -7,13 +7,19 @@ A few lines stand for Ganeti here; tests/ganeti has the real one.
 
 """
 
+import importlib.machinery
+import importlib.util
+import pathlib
 import subprocess
+import sys
 import textwrap
 
 import pytest
 
 import ganeti_virtio_rng
 import ganeti_virtio_rng_aside
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 CONSTANTS = """
 HT_KVM = "kvm"
@@ -83,6 +89,21 @@ def test_loads_nothing_else(environment):
   (environment.site / "ganeti_virtio_rng.pth").unlink()
   without = set(environment.run("-c", modules).split())
   assert with_hook - without == {"ganeti_virtio_rng_startup"}
+
+
+def test_costs_other_programs_next_to_nothing():
+  """Counted in instructions, which are the same in each run."""
+  loader = importlib.machinery.SourceFileLoader("bench",
+                                                str(ROOT / "tests/bench"))
+  bench = importlib.util.module_from_spec(
+    importlib.util.spec_from_loader("bench", loader))
+  sys.dont_write_bytecode = True
+  try:
+    loader.exec_module(bench)
+  finally:
+    sys.dont_write_bytecode = False
+  for code, _, ratio, limit in bench.measure_hook():
+    assert 1 < ratio <= limit, code
 
 
 def test_extends(ganeti):

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import zipfile
 
+import docutils.core
 import pytest
 
 import ganeti_virtio_rng
@@ -99,3 +100,16 @@ def test_versions_agree():
   changelog = (ROOT / "debian/changelog").read_text().split("\n")[0]
   assert changelog.startswith("ganeti-virtio-rng (%s)" %
                               ganeti_virtio_rng.__version__)
+
+
+def test_oldest_python_is_the_same_everywhere():
+  oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$",
+                     (ROOT / "setup.py").read_text(), re.M).groups()
+  assert (("\nX-Python3-Version: >= %s.%s\n" % oldest) in
+          (ROOT / "debian/control").read_text())
+
+
+def test_readme_is_what_docutils_understands():
+  docutils.core.publish_string(
+    (ROOT / "README.rst").read_text(), writer_name="null",
+    settings_overrides={"halt_level": 2, "report_level": 5})
