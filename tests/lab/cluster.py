@@ -79,10 +79,13 @@ class Cluster:
     self.version = os.path.basename(link)
 
   def _initialize(self):
+    for node in self.nodes:
+      node.run("mkdir -p {0} && echo {0} > /etc/ganeti/file-storage-paths".format(
+        "/srv/ganeti/file-storage"))
     self.run("gnt-cluster init --no-etc-hosts --master-netdev=gnt0"
-             " --enabled-hypervisors=kvm --enabled-disk-templates=diskless"
+             " --enabled-hypervisors=kvm --enabled-disk-templates=diskless,file"
              " --nic-parameters=mode=bridged,link=br0"
-             " --specs-nic-count=min=0"
+             " --specs-nic-count=min=0 --specs-disk-size=min=1"
              " -H kvm:%s %s" % (shlex.quote(_HVPARAMS), _NAME))
 
     keys = (self.master.root / "root/.ssh/authorized_keys").read_text()
@@ -105,6 +108,13 @@ class Cluster:
       node.stop()
     self._switch.close()
 
+  @property
+  def unchecked(self):
+    """Options for a new instance whose name no DNS knows.
+
+    """
+    return "--no-name-check --no-ip-check" if self.version == "3.0" else ""
+
   def run(self, command, **kwargs):
     """Runs a command on the master node, see L{Node.run}.
 
@@ -116,7 +126,7 @@ class Cluster:
 
     @type name: str
     @type options: str
-    @param options: more options for C{gnt-instance add}
+    @param options: more options for C{gnt-instance add}, or other ones
     @type start: bool
     @param start: whether to start it
     @type node: L{Node} or None
@@ -126,11 +136,9 @@ class Cluster:
     """
     if "--net" not in options:
       options += " --no-nics"
-    if self.version == "3.0":
-      options += " --no-name-check --no-ip-check"
     self.run("gnt-instance add -t diskless -o noop+default --no-install"
-             " -B memory=128,vcpus=1 -n %s %s %s" %
-             ((node or self.master).name, options, name))
+             " -B memory=128,vcpus=1 -n %s %s %s %s" %
+             ((node or self.master).name, self.unchecked, options, name))
     instance = Instance(self, name)
     if start:
       instance.start()
@@ -182,6 +190,12 @@ class Instance:
     """
     self.cluster.run("gnt-instance reboot -t %s --shutdown-timeout=0 %s" %
                      (kind, self.name))
+
+  def migrate(self):
+    """Migrates it, running, to the other node of two.
+
+    """
+    self.cluster.run("gnt-instance migrate -f %s" % self.name)
 
   def modify(self, options):
     """Changes its parameters.

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from .cluster import Cluster
+from .guest import Guest
+from .guest import GuestError
+
+pytest.register_assert_rewrite("lab.expectations")
 
 
 _RELEASES = os.environ.get("LAB_RELEASES", "bookworm trixie").split()
@@ -57,20 +61,45 @@ def progress(request):
 
   """
   reporter = request.config.pluginmanager.getplugin("terminalreporter")
-  return lambda text: reporter.write_line("lab: %s" % text)
+  # a worker of pytest-xdist has none
+  return lambda text: reporter and reporter.write_line("lab: %s" % text)
 
 
 @pytest.fixture(scope="session")
 def cluster(release, deb, progress):
-  """A cluster of one node with the package installed.
+  """A cluster of two nodes with the package installed.
 
   All tests share it, and leave it as they found it.
 
   """
-  with Cluster(release, deb=deb, progress=progress) as result:
+  with Cluster(release, nodes=2, deb=deb, progress=progress) as result:
     _clusters.append(result)
     yield result
     _clusters.remove(result)
+
+
+@pytest.fixture
+def add(cluster):
+  """Cluster.add_instance, for instances that a test removes in the end.
+
+  """
+  instances = []
+
+  def _add(*args, **kwargs):
+    instances.append(cluster.add_instance(*args, **kwargs))
+    return instances[-1]
+
+  yield _add
+  for instance in instances:
+    instance.remove()
+
+
+@pytest.fixture
+def web1(add):
+  """An instance that isn't running yet.
+
+  """
+  return add("web1.lab.test", start=False)
 
 
 @pytest.fixture
@@ -106,3 +135,21 @@ def pytest_runtest_makereport(item, call):
         lines = path.read_text(errors="replace").splitlines()[-30:]
         title = "%s:/%s" % (node.name, path.relative_to(node.root))
         report.sections.append((title, "\n".join(lines)))
+      for path in node.root.glob("run/ganeti/kvm-hypervisor/pid/*"):
+        report.sections.append(("%s on %s" % (path.name, node.name),
+                                _describe(node, path)))
+
+
+def _describe(node, pidfile):
+  """Tells of a running instance: QEMU's command line and the guest's messages.
+
+  """
+  text = []
+  try:
+    cmdline = node.root / "proc" / pidfile.read_text().strip() / "cmdline"
+    text.append(cmdline.read_text().replace("\0", " "))
+    serial = pidfile.parents[1] / "ctrl" / ("%s.serial" % pidfile.name)
+    text.append(Guest(str(serial), 5).run("dmesg | tail -n 20"))
+  except (OSError, GuestError) as error:
+    text.append(str(error))
+  return "\n".join(text)

@@ -3,83 +3,15 @@
 
 """What an admin sees who uses the parameter, through Ganeti's own commands."""
 
-import contextlib
-import json
 import re
 import time
 
 import pytest
 
-LIMIT = "max-bytes=1024,period=1000"
-
-
-@pytest.fixture
-def web1(cluster):
-  """An instance that isn't running yet.
-
-  """
-  instance = cluster.add_instance("web1.lab.test", start=False)
-  yield instance
-  instance.remove()
-
-
-@contextlib.contextmanager
-def cluster_parameter(cluster, **parameters):
-  """Changes the cluster's parameters for a while.
-
-  """
-  known = configuration(cluster)["cluster"]["hvparams"]["kvm"]
-  before = {name: known[name] for name in parameters}
-
-  def modify(values):
-    cluster.run("gnt-cluster modify -H 'kvm:%s'" % ",".join(
-      "%s=%s" % item for item in values.items()))
-
-  modify(parameters)
-  try:
-    yield
-  finally:
-    modify(before)
-
-
-def configuration(cluster):
-  return json.loads((cluster.master.root /
-                     "var/lib/ganeti/config.data").read_text())
-
-
-def expect(instance, source):
-  """Checks all the places where the device can be seen.
-
-  @type source: string or None
-  @param source: the host device behind it; None: there must be no device
-
-  """
-  argv = instance.argv()
-  pairs = [pair for pair in zip(argv, argv[1:])
-           if pair[0] in ("-object", "-device") and "rng" in pair[1]]
-  functions = [device["id"] for bus in instance.qmp("query-pci")
-               for device in bus["devices"]]
-  current = instance.guest.run("cat /sys/class/misc/hw_random/rng_current")
-  guest_devices = instance.guest.run(
-    "cat /sys/bus/pci/devices/*/vendor /sys/bus/pci/devices/*/device").split()
-
-  if source is None:
-    assert pairs == []
-    assert {"vendor": 0x1af4, "device": 0x1005} not in [
-      {"vendor": f["vendor"], "device": f["device"]} for f in functions]
-    assert current == "none\n"
-    assert "0x1005" not in guest_devices
-    return
-
-  assert pairs == [
-    ("-object", "rng-random,filename=%s,id=rng0" % source),
-    ("-device", "virtio-rng-pci,rng=rng0,%s" % LIMIT)]
-  assert [f["vendor"] for f in functions if f["device"] == 0x1005] == [0x1af4]
-  assert instance.qmp("qom-get", path="/objects/rng0",
-                      property="filename") == source
-  assert current == "virtio_rng.0\n"
-  assert guest_devices.count("0x1005") == 1
-  assert "crng init done" in instance.guest.run("dmesg")
+from .expectations import LIMIT
+from .expectations import cluster_parameter
+from .expectations import configuration
+from .expectations import expect
 
 
 def test_default_of_a_new_cluster(cluster, web1):
@@ -123,29 +55,22 @@ def test_parameter_of_one_start(cluster, web1):
   expect(web1, "/dev/random")
 
 
-def test_new_instance_with_a_value(cluster):
-  instance = cluster.add_instance("web2.lab.test", "-H kvm:virtio_rng=urandom")
-  try:
-    expect(instance, "/dev/urandom")
-  finally:
-    instance.remove()
+def test_new_instance_with_a_value(add):
+  expect(add("web2.lab.test", "-H kvm:virtio_rng=urandom"), "/dev/urandom")
 
 
-def test_os_level(cluster):
+def test_os_level(cluster, add):
   # An OS of its own: Ganeti has no command that takes a parameter back from
   # one.
   cluster.run("gnt-os modify -H kvm:virtio_rng=urandom noop+other")
-  instance = cluster.add_instance("web2.lab.test", "-o noop+other")
-  try:
-    expect(instance, "/dev/urandom")
-    instance.modify("-H virtio_rng=off") # the instance's own value goes first
-    instance.reboot("hard")
-    expect(instance, None)
-    instance.modify("-H virtio_rng=default")
-    instance.reboot("hard")
-    expect(instance, "/dev/urandom")
-  finally:
-    instance.remove()
+  instance = add("web2.lab.test", "-o noop+other")
+  expect(instance, "/dev/urandom")
+  instance.modify("-H virtio_rng=off") # the instance's own value goes first
+  instance.reboot("hard")
+  expect(instance, None)
+  instance.modify("-H virtio_rng=default")
+  instance.reboot("hard")
+  expect(instance, "/dev/urandom")
 
 
 def test_cluster_level(cluster, web1):

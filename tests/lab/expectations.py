@@ -1,0 +1,84 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What tests look at, in Ganeti, in QEMU and in the guest."""
+
+import contextlib
+import json
+
+LIMIT = "max-bytes=1024,period=1000"
+
+#: Vendor and device
+RNG = (0x1af4, 0x1005)
+
+CURRENT = "cat /sys/class/misc/hw_random/rng_current"
+
+
+@contextlib.contextmanager
+def cluster_parameter(cluster, **parameters):
+  """Changes the cluster's parameters for a while.
+
+  """
+  known = configuration(cluster)["cluster"]["hvparams"]["kvm"]
+  before = {name: known[name] for name in parameters}
+
+  def modify(values):
+    cluster.run("gnt-cluster modify -H 'kvm:%s'" % ",".join(
+      "%s=%s" % item for item in values.items()))
+
+  modify(parameters)
+  try:
+    yield
+  finally:
+    modify(before)
+
+
+def configuration(cluster):
+  return json.loads((cluster.master.root /
+                     "var/lib/ganeti/config.data").read_text())
+
+
+def pci(instance):
+  """Returns the PCI functions of an instance, as QEMU tells them.
+
+  @rtype: dict
+  @return: (slot, function) -> (vendor, device)
+
+  """
+  return {(device["slot"], device["function"]):
+          (device["id"]["vendor"], device["id"]["device"])
+          for bus in instance.qmp("query-pci") for device in bus["devices"]}
+
+
+def expect(instance, source, slot=None):
+  """Checks all the places where the device can be seen.
+
+  @type source: string or None
+  @param source: the host device behind it; None: there must be no device
+  @type slot: int or None
+  @param slot: its PCI slot; None: QEMU has chosen one
+
+  """
+  argv = instance.argv()
+  pairs = [pair for pair in zip(argv, argv[1:])
+           if pair[0] in ("-object", "-device") and "rng" in pair[1]]
+  slots = [place[0] for place, device in pci(instance).items()
+           if device == RNG]
+  current = instance.guest.run(CURRENT)
+  in_guest = instance.guest.run("grep -l 0x1005 /sys/bus/pci/devices/*/device"
+                                " || true").split()
+
+  if source is None:
+    assert (pairs, slots, current, in_guest) == ([], [], "none\n", [])
+    return
+
+  address = ",bus=pci.0,addr=%s" % hex(slot) if slot else ""
+  assert pairs == [
+    ("-object", "rng-random,filename=%s,id=rng0" % source),
+    ("-device", "virtio-rng-pci,rng=rng0,%s%s" % (LIMIT, address))]
+  assert slots == ([slot] if slot else slots[:1])
+  assert instance.qmp("qom-get", path="/objects/rng0",
+                      property="filename") == source
+  assert current == "virtio_rng.0\n"
+  assert in_guest == ["/sys/bus/pci/devices/0000:00:%02x.0/device" % slots[0]]
+  assert "crng init done" in instance.guest.run("dmesg")

@@ -1,0 +1,167 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What happens to an instance in the years after its first start."""
+
+import time
+
+import pytest
+
+from .expectations import CURRENT
+from .expectations import RNG
+from .expectations import expect
+from .expectations import pci
+
+# Reads all the time, and notes how many bytes it got each time.
+READER = """(while :; do
+  dd if=/dev/hwrng bs=16 count=1 2> /dev/null | wc -c >> /reads
+done) > /dev/null 2>&1 &"""
+
+
+def reads(instance):
+  return instance.guest.run("cat /reads").split()
+
+
+def test_live_migration(cluster, add):
+  """There and back, while the guest reads and its owner changes his mind."""
+  web1 = add("web1.lab.test", node=cluster.nodes[1])
+  before = pci(web1)
+  web1.guest.run(READER)
+  web1.modify("-H virtio_rng=off")
+  for node in (cluster.nodes[0], cluster.nodes[1]):
+    so_far = len(reads(web1))
+    web1.migrate()
+    assert web1.node == node
+    assert pci(web1) == before
+    expect(web1, "/dev/random") # as it was started
+    time.sleep(0.5)
+    assert len(reads(web1)) > so_far
+    assert set(reads(web1)) == {"16"}
+  web1.reboot("hard")
+  expect(web1, None)
+
+
+def test_migration_without_a_generator(cluster, add):
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", node=cluster.nodes[1])
+  web1.modify("-H virtio_rng=random")
+  web1.migrate()
+  expect(web1, None)
+  web1.reboot("soft")
+  expect(web1, None)
+
+
+def test_migration_between_different_sources(cluster, add):
+  """One node's /dev/random is another name of its /dev/urandom."""
+  web1 = add("web1.lab.test", node=cluster.nodes[1])
+  cluster.run("mv /dev/random /dev/kept && mknod -m 666 /dev/random c 1 9")
+  try:
+    web1.migrate()
+    assert web1.node == cluster.master
+    expect(web1, "/dev/random")
+    web1.reboot("hard")
+    expect(web1, "/dev/random")
+  finally:
+    cluster.run("mv -f /dev/kept /dev/random")
+
+
+def test_failover(cluster, add):
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom",
+             node=cluster.nodes[1])
+  web1.modify("-H virtio_rng=random")
+  cluster.run("gnt-instance failover -f --shutdown-timeout=0 web1.lab.test")
+  assert web1.node == cluster.master
+  expect(web1, "/dev/random") # a start like any other
+
+
+def test_reboot_by_the_guest(web1):
+  web1.start()
+  web1.modify("-H virtio_rng=off")
+  (pid, before) = (web1.pid, pci(web1))
+  web1.guest.run("(sleep 1; reboot -f) > /dev/null 2>&1 &")
+  time.sleep(2)
+  expect(web1, "/dev/random")
+  assert (web1.pid, pci(web1)) == (pid, before)
+
+
+def test_shutdown_by_the_guest(web1):
+  """The guest honours ACPI, so this is no pulled plug."""
+  web1.start()
+  web1.stop("--timeout=60")
+  assert not web1.running
+  web1.start()
+  expect(web1, "/dev/random")
+
+
+def test_paused(web1):
+  web1.start("--paused")
+  assert web1.qmp("query-status")["running"] is False
+  assert RNG in pci(web1).values()
+  web1.qmp("cont")
+  expect(web1, "/dev/random")
+
+
+def test_watcher(cluster, web1):
+  """It starts again what was killed, with the present value."""
+  web1.start()
+  web1.modify("-H virtio_rng=urandom")
+  cluster.run("kill -9 %d" % web1.pid)
+  cluster.run("ganeti-watcher --wait-children")
+  expect(web1, "/dev/urandom")
+
+
+def test_file_storage(cluster, add):
+  """Reinstalled, renamed, moved, exported and imported."""
+  web1 = add("web1.lab.test", "-t file -s 32M -H kvm:virtio_rng=urandom")
+  expect(web1, "/dev/urandom")
+  web1.stop()
+  cluster.run("gnt-instance reinstall -f web1.lab.test")
+  cluster.run("gnt-instance rename -f --no-name-check --no-ip-check"
+              " web1.lab.test web3.lab.test")
+  web1.name = "web3.lab.test"
+  web1.start()
+  expect(web1, "/dev/urandom")
+  cluster.run("gnt-instance move -f --shutdown-timeout=0 -n %s web3.lab.test" %
+              cluster.nodes[1].name)
+  assert web1.node == cluster.nodes[1]
+  expect(web1, "/dev/urandom")
+
+  cluster.run("gnt-backup export --long-sleep --shutdown-timeout=0 -n %s"
+              " web3.lab.test" % cluster.master.name)
+  export = "/var/lib/ganeti/export/web3.lab.test"
+  saved = cluster.run("cat %s/config.ini" % export).stdout
+  assert "virtio_rng = urandom" in saved
+  web4 = None
+  try:
+    cluster.run("gnt-backup import --src-node=%s --src-dir=%s -t file -n %s"
+                " --no-nics %s web4.lab.test" %
+                (cluster.master.name, export, cluster.master.name,
+                 cluster.unchecked))
+    web4 = type(web1)(cluster, "web4.lab.test")
+    web4.start()
+    expect(web4, "/dev/urandom")
+  finally:
+    cluster.run("rm -r %s" % export)
+    if web4:
+      web4.remove()
+
+
+def test_hotplug(cluster, add):
+  """NICs and disks come and go before and after a migration."""
+  web1 = add("web1.lab.test", "-t file -s 32M --net 0:mode=bridged,link=br0")
+  diskless = add("web2.lab.test", node=cluster.nodes[1])
+  for instance in (web1, diskless):
+    before = pci(instance)
+    instance.modify("--hotplug --net add:mode=bridged,link=br0")
+    if instance is web1: # its disk keeps it where it is
+      instance.modify("--hotplug --disk add:size=16M")
+    else:
+      instance.migrate()
+    more = pci(instance)
+    assert more.items() > before.items()
+    assert list(more.values()).count(RNG) == 1
+    instance.modify("--hotplug --net remove")
+    if instance is web1:
+      instance.modify("--hotplug --disk remove")
+    assert pci(instance) == before
+    assert instance.guest.run(CURRENT) == "virtio_rng.0\n"
+    instance.guest.run("dd if=/dev/hwrng bs=16 count=1")
