@@ -5,11 +5,15 @@
 
 import functools
 import logging
+import os
 import re
 import shlex
+import time
 
 from ganeti import constants
 from ganeti import errors
+from ganeti import pathutils
+from ganeti import utils
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES
@@ -36,7 +40,7 @@ def extend(hv_kvm):
 
   before = dict((name, vars(kvm)[name]) for name in
                 ["PARAMETERS", "CheckParameterSyntax", "ValidateParameters",
-                 "_GenerateKVMRuntime"])
+                 "_GenerateKVMRuntime", "_RunKVMCmd"])
   after = {
     "PARAMETERS": _add_parameter(before["PARAMETERS"]),
     "CheckParameterSyntax":
@@ -44,6 +48,7 @@ def extend(hv_kvm):
     "ValidateParameters":
       _validate_source(before["ValidateParameters"].__func__),
     "_GenerateKVMRuntime": _append_device(before["_GenerateKVMRuntime"]),
+    "_RunKVMCmd": _explain_failure(before["_RunKVMCmd"]),
     }
   if "AssessParameters" in vars(kvm): # since Ganeti 3.1
     before["AssessParameters"] = vars(kvm)["AssessParameters"]
@@ -242,6 +247,43 @@ def _highest_free_slot(hvparams, kvm_cmd, devices):
   # Those that have no address take the lowest ones.
   free = sorted(set(range(constants.QEMU_PCI_SLOTS)) - taken)
   return free[-1] if len(free) > unplaced else None
+
+
+def _explain_failure(run):
+  @functools.wraps(run)
+  def _RunKVMCmd(self, name, kvm_cmd, *args, **kwargs):
+    started = time.time()
+    try:
+      return run(self, name, kvm_cmd, *args, **kwargs)
+    except errors.HypervisorError as err:
+      # A QEMU without the device or its backend, or one that can't place it
+      complaints = [line for line in ("%s\n%s" %
+                                      (err, _log_since(started, name))).split("\n")
+                    if re.search("virtio-rng-pci|rng-random", line)]
+      if not complaints:
+        raise
+      raise errors.HypervisorError("%s: %s; the random number generator is due"
+                                   " to the hypervisor parameter '%s', set it"
+                                   " to '%s' to start the instance without it" %
+                                   (err, complaints[-1], HV_VIRTIO_RNG, _OFF))
+
+  return _RunKVMCmd
+
+
+def _log_since(started, name):
+  """Returns what QEMU wrote to its log, which it starts anew with each run.
+
+  Since version 7 it may write its errors there only.
+
+  """
+  path = utils.PathJoin(pathutils.LOG_KVM_DIR, "%s.log" % name)
+  try:
+    # The clock of files may be a tick late.
+    if os.stat(path).st_mtime > started - 1:
+      return utils.ReadFile(path)
+  except EnvironmentError:
+    pass
+  return ""
 
 
 def _assess_kvm_extra(assess):

@@ -197,6 +197,31 @@ class Instance:
     """
     self.cluster.run("gnt-instance migrate -f %s" % self.name)
 
+  def hotplug(self, options):
+    """Changes its devices while it runs.
+
+    @type options: str
+    @param options: options for C{gnt-instance modify}
+    @rtype: subprocess.CompletedProcess
+    @return: which may have failed
+
+    """
+    # Ganeti 3.1 does so without being asked
+    asked = "--hotplug" if self.cluster.version == "3.0" else ""
+    return self.cluster.run("gnt-instance modify %s %s %s" %
+                            (asked, options, self.name), check=False)
+
+  def rename(self, name):
+    """Gives it another name.
+
+    @type name: str
+
+    """
+    force = "-f" if self.cluster.unchecked else ""
+    self.cluster.run("gnt-instance rename %s %s %s %s" %
+                     (force, self.cluster.unchecked, self.name, name))
+    self.name = name
+
   def modify(self, options):
     """Changes its parameters.
 

@@ -85,9 +85,12 @@ def add(cluster):
   """
   instances = []
 
-  def _add(*args, **kwargs):
-    instances.append(cluster.add_instance(*args, **kwargs))
-    return instances[-1]
+  def _add(name, options="", start=True, node=None):
+    instance = cluster.add_instance(name, options, False, node)
+    instances.append(instance)
+    if start:
+      instance.start()
+    return instance
 
   yield _add
   for instance in instances:

@@ -115,11 +115,14 @@ def test_file_storage(cluster, add):
   expect(web1, "/dev/urandom")
   web1.stop()
   cluster.run("gnt-instance reinstall -f web1.lab.test")
-  cluster.run("gnt-instance rename -f --no-name-check --no-ip-check"
-              " web1.lab.test web3.lab.test")
-  web1.name = "web3.lab.test"
+  web1.rename("web3.lab.test")
   web1.start()
   expect(web1, "/dev/urandom")
+
+  if cluster.version != "3.0":
+    # Ganeti 3.1 as Debian has it can't send disks from node to node: "socat: E
+    # certificate is valid but its commonName does not match hostname"
+    return
   cluster.run("gnt-instance move -f --shutdown-timeout=0 -n %s web3.lab.test" %
               cluster.nodes[1].name)
   assert web1.node == cluster.nodes[1]
@@ -130,38 +133,36 @@ def test_file_storage(cluster, add):
   export = "/var/lib/ganeti/export/web3.lab.test"
   saved = cluster.run("cat %s/config.ini" % export).stdout
   assert "virtio_rng = urandom" in saved
-  web4 = None
-  try:
-    cluster.run("gnt-backup import --src-node=%s --src-dir=%s -t file -n %s"
-                " --no-nics %s web4.lab.test" %
-                (cluster.master.name, export, cluster.master.name,
-                 cluster.unchecked))
-    web4 = type(web1)(cluster, "web4.lab.test")
-    web4.start()
-    expect(web4, "/dev/urandom")
-  finally:
-    cluster.run("rm -r %s" % export)
-    if web4:
-      web4.remove()
+  web1.remove()
+  cluster.run("gnt-backup import --src-node=%s --src-dir=%s -t file -n %s"
+              " --no-nics %s web3.lab.test" %
+              (cluster.master.name, export, cluster.master.name,
+               cluster.unchecked))
+  cluster.run("rm -r %s" % export)
+  web1.start()
+  expect(web1, "/dev/urandom")
 
 
-def test_hotplug(cluster, add):
-  """NICs and disks come and go before and after a migration."""
-  web1 = add("web1.lab.test", "-t file -s 32M --net 0:mode=bridged,link=br0")
-  diskless = add("web2.lab.test", node=cluster.nodes[1])
-  for instance in (web1, diskless):
-    before = pci(instance)
-    instance.modify("--hotplug --net add:mode=bridged,link=br0")
-    if instance is web1: # its disk keeps it where it is
-      instance.modify("--hotplug --disk add:size=16M")
-    else:
-      instance.migrate()
-    more = pci(instance)
-    assert more.items() > before.items()
-    assert list(more.values()).count(RNG) == 1
-    instance.modify("--hotplug --net remove")
-    if instance is web1:
-      instance.modify("--hotplug --disk remove")
-    assert pci(instance) == before
-    assert instance.guest.run(CURRENT) == "virtio_rng.0\n"
-    instance.guest.run("dd if=/dev/hwrng bs=16 count=1")
+def test_hotplug_of_nics(cluster, add):
+  """They come and go before and after a migration."""
+  web1 = add("web1.lab.test", node=cluster.nodes[1])
+  nothing = pci(web1)
+  for node in cluster.nodes[1], cluster.nodes[0]:
+    assert web1.node == node
+    assert web1.hotplug("--net add:mode=bridged,link=br0").returncode == 0
+    assert pci(web1).items() > nothing.items()
+    if node != cluster.master:
+      web1.migrate()
+    assert web1.hotplug("--net remove").returncode == 0
+    assert pci(web1) == nothing
+    expect(web1, "/dev/random")
+
+
+def test_hotplug_of_disks(add):
+  web1 = add("web1.lab.test", "-t file -s 16M")
+  before = pci(web1)
+  assert web1.hotplug("--disk add:size=16M").returncode == 0
+  assert pci(web1).items() > before.items()
+  assert web1.hotplug("--disk remove").returncode == 0
+  assert pci(web1) == before
+  expect(web1, "/dev/random")

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from .expectations import LIMIT
 from .expectations import cluster_parameter
 from .expectations import configuration
 from .expectations import expect
@@ -120,40 +119,12 @@ def test_refused_values(cluster, web1, value, error):
   assert not web1.running
 
 
-@pytest.mark.parametrize("extra", [
-  "-device virtio-rng-pci",
-  "-object rng-random\\,filename=/dev/urandom\\,id=rng0"
-  " -device virtio-rng-pci\\,rng=rng0",
-  ])
-def test_generator_in_kvm_extra(cluster, web1, extra):
-  """It stays, alone, and the node daemon's log says so."""
-  web1.modify("-H 'kvm_extra=%s'" % extra)
-  web1.start()
-  argv = " ".join(web1.argv())
-  assert extra.replace("\\", "") in argv
-  assert argv.count("-device virtio-rng-pci") == 1
-  assert LIMIT not in argv
-  available = web1.guest.run("cat /sys/class/misc/hw_random/rng_available")
-  assert set(available.split()) - {"none"} == {"virtio_rng.0"}
-  log = (web1.node.root / "var/log/ganeti/node-daemon.log").read_text()
-  assert ("KVM: kvm_extra already adds a virtio-rng device to instance"
-          " web1.lab.test, ignoring virtio_rng=random") in log
-
-
 def test_verify_points_at_kvm_extra(cluster):
   advice = "kvm_extra already adds a virtio-rng device"
   assert advice not in cluster.run("gnt-cluster verify", check=False).stdout
   with cluster_parameter(cluster, kvm_extra="-device virtio-rng-pci"):
     said = advice in cluster.run("gnt-cluster verify", check=False).stdout
   assert said == (cluster.version != "3.0") # which gives no advice at all
-
-
-def test_object_called_rng0_in_kvm_extra(web1):
-  web1.modify("-H 'kvm_extra=-object iothread\\,id=rng0'")
-  web1.start()
-  assert "rng-random,filename=/dev/random,id=rng1" in web1.argv()
-  assert web1.guest.run("cat /sys/class/misc/hw_random/rng_current") == (
-    "virtio_rng.0\n")
 
 
 @pytest.mark.parametrize("setup, reason", [

@@ -44,6 +44,8 @@ class KVMHypervisor(object):
     pass
   def _GenerateKVMRuntime(self, instance):
     return [["kvm"]]
+  def _RunKVMCmd(self, name, kvm_cmd):
+    pass
 """
 
 # Collects what is logged, and tells whether the plugin is in effect.
@@ -69,7 +71,8 @@ def ganeti(environment):
   """
   package = environment.site / "ganeti"
   (package / "hypervisor/hv_kvm").mkdir(parents=True)
-  (package / "__init__.py").write_text("")
+  for name in ("__init__", "pathutils", "utils"):
+    (package / ("%s.py" % name)).write_text("")
   (package / "constants.py").write_text(CONSTANTS)
   (package / "errors.py").write_text(
     "class HypervisorError(Exception): pass")
@@ -376,8 +379,8 @@ def test_ganeti_that_lacks_a_constant(ganeti, name):
     """ % (name, name))
 
 
-@pytest.mark.parametrize("name", ["ValidateParameters",
-                                  "_GenerateKVMRuntime"])
+@pytest.mark.parametrize("name", ["ValidateParameters", "_GenerateKVMRuntime",
+                                  "_RunKVMCmd"])
 def test_ganeti_that_lacks_a_method(ganeti, name):
   path = ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py"
   path.write_text(HV_KVM.replace(name, "another"))
