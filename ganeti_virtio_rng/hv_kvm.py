@@ -259,7 +259,8 @@ def _explain_failure(run):
       # A QEMU without the device or its backend, or one that can't place it
       complaints = [line for line in ("%s\n%s" %
                                       (err, _log_since(started, name))).split("\n")
-                    if re.search("virtio-rng-pci|rng-random", line)]
+                    if re.search("virtio-rng-pci|rng-random|/dev/u?random",
+                                 line)]
       if not complaints:
         raise
       raise errors.HypervisorError("%s: %s; the random number generator is due"

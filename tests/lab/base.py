@@ -26,7 +26,24 @@ RELEASES = ["bullseye", "bookworm", "trixie", "sid"]
 _PACKAGES = [
   "ganeti", "qemu-system-x86", "iproute2", "procps", "socat", "fping",
   "openssh-server", "mount", "busybox-static",
+  # a package of its own since Debian 13; a pattern may match nothing
+  "?exact-name(qemu-system-modules-spice)",
+  # for Ganeti's unit tests
+  "python3-mock", "python3-pytest", "python3-yaml",
   ]
+
+#: What fetches Ganeti's unit tests. Of the source package, mirrors may lack all
+#: but the original tarball, which is all that is needed.
+_TESTS_HOOK = """\
+chroot "$1" sh -ec '
+sed "s/^deb /deb-src /" /etc/apt/sources.list > /etc/apt/sources.list.d/src.list
+apt-get --quiet -o Acquire::Check-Valid-Until=false update
+cd /usr/src
+apt-get --quiet source --tar-only --download-only ganeti
+mkdir ganeti
+tar -xf ganeti_*.orig.tar.* -C ganeti --strip-components=1
+rm ganeti_*
+'"""
 
 #: What fetches the guest's kernel. Installing its package instead would drag
 #: in the tools for an initramfs that nobody boots. Newer releases split it
@@ -121,6 +138,7 @@ def _build(release, base):
     "--aptopt=Acquire::Check-Valid-Until \"false\"",
     "--include=%s" % ",".join(_PACKAGES),
     "--customize-hook=%s" % _KERNEL_HOOK,
+    "--customize-hook=%s" % _TESTS_HOOK,
     release, str(base),
     ]
   result = subprocess.run(command, stdin=subprocess.DEVNULL,

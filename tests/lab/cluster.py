@@ -15,7 +15,9 @@ from .node import Node, Switch
 
 
 _NAME = "cluster.lab.test"
-_ADDRESS = "10.77.0.100"
+
+_HOSTS = dict({"node%d.lab.test" % i: "10.77.0.%d" % i for i in range(1, 4)},
+              **{_NAME: "10.77.0.100"})
 
 #: Boots the guest that comes with the node base. The generator of its kernel
 #: must trust nothing that would hide what a virtio RNG does.
@@ -35,9 +37,7 @@ _CONTROL = "run/ganeti/kvm-hypervisor"
 class Cluster:
   """A cluster, to be used as a context manager or closed in the end.
 
-  @ivar nodes: its nodes, as a list of L{Node}
-  @ivar master: the first of them
-  @ivar version: version of Ganeti, such as "3.0"
+  @ivar nodes: its nodes, as a list of L{Node}: at most three
 
   """
   def __init__(self, release, nodes=1, deb=None, progress=print):
@@ -46,7 +46,7 @@ class Cluster:
     @type release: str
     @param release: the Debian release that its nodes run
     @type nodes: int
-    @param nodes: how many
+    @param nodes: how many; with none there is no cluster yet
     @type deb: Path or None
     @param deb: a package to install on each node before the cluster is made
     @type progress: callable
@@ -55,44 +55,82 @@ class Cluster:
     """
     self.nodes = []
     self._switch = Switch()
+    self._release = release
+    self._progress = progress
     try:
-      self._start_nodes(release, nodes, deb, progress)
-      progress("Initializing the cluster")
-      self._initialize()
+      for _ in range(nodes):
+        self.start_node(deb)
+      if nodes:
+        self._initialize()
     except BaseException:
       self.close()
       raise
 
-  def _start_nodes(self, release, count, deb, progress):
-    addresses = {"node%d.lab.test" % i: "10.77.0.%d" % i
-                 for i in range(1, count + 1)}
-    hosts = dict(addresses, **{_NAME: _ADDRESS})
-    for (name, address) in addresses.items():
-      self.nodes.append(Node(release, name, address, self._switch, hosts,
-                             progress))
-      if deb:
-        self.nodes[-1].install(deb)
-    self.master = self.nodes[0]
-
-    # /usr/share/ganeti/VERSION
-    link = os.readlink(self.master.root / "etc/ganeti/share")
-    self.version = os.path.basename(link)
-
   def _initialize(self):
-    for node in self.nodes:
-      node.run("mkdir -p {0} && echo {0} > /etc/ganeti/file-storage-paths".format(
-        "/srv/ganeti/file-storage"))
+    self._progress("Initializing the cluster")
     self.run("gnt-cluster init --no-etc-hosts --master-netdev=gnt0"
-             " --enabled-hypervisors=kvm --enabled-disk-templates=diskless,file"
+             " --enabled-hypervisors=kvm"
+             " --enabled-disk-templates=diskless,file"
              " --nic-parameters=mode=bridged,link=br0"
              " --specs-nic-count=min=0 --specs-disk-size=min=1"
+             " --specs-mem-size=min=64 --ipolicy-vcpu-ratio=64"
              " -H kvm:%s %s" % (shlex.quote(_HVPARAMS), _NAME))
-
-    keys = (self.master.root / "root/.ssh/authorized_keys").read_text()
     for node in self.nodes[1:]:
-      node.run("mkdir -m 700 -p /root/.ssh;"
-               " cat > /root/.ssh/authorized_keys", input=keys)
-      self.run("gnt-node add --no-ssh-key-check %s" % node.name)
+      self.add_node(node)
+
+  @property
+  def master(self):
+    """The first node, which the cluster is initialized on.
+
+    """
+    return self.nodes[0]
+
+  @property
+  def version(self):
+    """Version of Ganeti, such as "3.0".
+
+    """
+    # /usr/share/ganeti/VERSION
+    return os.path.basename(os.readlink(self.master.root / "etc/ganeti/share"))
+
+  def start_node(self, deb=None):
+    """Starts one more node, which isn't part of the cluster yet.
+
+    @type deb: Path or None
+    @param deb: a package to install on it
+    @rtype: L{Node}
+
+    """
+    name = "node%d.lab.test" % (len(self.nodes) + 1)
+    node = Node(self._release, name, _HOSTS[name], self._switch, _HOSTS,
+                self._progress)
+    self.nodes.append(node)
+    node.run("mkdir -p {0} && echo {0} > /etc/ganeti/file-storage-paths".format(
+      "/srv/ganeti/file-storage"))
+    if deb:
+      node.install(deb)
+    return node
+
+  def add_node(self, node):
+    """Adds a started node to the cluster.
+
+    @type node: L{Node}
+
+    """
+    keys = (self.master.root / "root/.ssh/authorized_keys").read_text()
+    node.run("mkdir -m 700 -p /root/.ssh; cat > /root/.ssh/authorized_keys",
+             input=keys)
+    self.run("gnt-node add --no-ssh-key-check %s" % node.name)
+
+  def remove_node(self, node):
+    """Removes a node from the cluster and stops it.
+
+    @type node: L{Node}
+
+    """
+    self.run("gnt-node remove %s" % node.name)
+    node.stop()
+    self.nodes.remove(node)
 
   def __enter__(self):
     return self

@@ -60,9 +60,16 @@ def progress(request):
   """Says on the terminal what takes so long, whatever pytest captures.
 
   """
-  reporter = request.config.pluginmanager.getplugin("terminalreporter")
-  # a worker of pytest-xdist has none
-  return lambda text: reporter and reporter.write_line("lab: %s" % text)
+  plugins = request.config.pluginmanager
+  reporter = plugins.getplugin("terminalreporter")
+  capture = plugins.getplugin("capturemanager")
+
+  def _progress(text):
+    if reporter: # a worker of pytest-xdist has none
+      with capture.global_and_fixture_disabled():
+        reporter.write_line("lab: %s" % text)
+
+  return _progress
 
 
 @pytest.fixture(scope="session")

@@ -107,16 +107,21 @@ class Switch:
     if not self._holder.stdout.readline():
       raise RuntimeError("Can't make a network for the nodes")
 
-  def plug(self, name, pid):
+  def plug(self, name, pid, address):
     """Gives a process's network namespace a link to the switch, named gnt0.
 
     @type name: str
     @param name: name of the switch's port
     @type pid: int
+    @type address: str
+    @param address: the IPv4 address that it will have
 
     """
-    script = ("ip link add %s type veth peer name gnt0 netns %d;"
-              " ip link set %s master lab up" % (name, pid, name))
+    # One hardware address for good: a node that replaces another of the same
+    # name is reached at once.
+    mac = "02:00:%02x:%02x:%02x:%02x" % tuple(map(int, address.split(".")))
+    script = ("ip link add %s type veth peer name gnt0 address %s netns %d;"
+              " ip link set %s master lab up" % (name, mac, pid, name))
     subprocess.run(["nsenter", "--target", str(self._holder.pid), "--net",
                     "sh", "-ec", script], check=True)
 
@@ -174,7 +179,7 @@ class Node:
     self.root = Path("/proc/%d/root" % self._pid)
 
     try:
-      switch.plug(name.split(".")[0], self._pid)
+      switch.plug(name.split(".")[0], self._pid, address)
       hosts_file = "".join("%s %s %s\n" % (ip, host, host.split(".")[0])
                            for (host, ip) in hosts.items())
       (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n" +

@@ -12,8 +12,10 @@ import time
 import pytest
 
 NODE = """
+import signal
 import sys
 import time
+signal.signal(signal.SIGINT, signal.default_int_handler) # a job ignores it
 sys.path.insert(0, sys.argv[1])
 from lab.node import Node, Switch
 switch = Switch()
@@ -44,8 +46,8 @@ def descendants(pid):
                                     signal.SIGKILL])
 def test_nothing_is_left(release, number):
   with subprocess.Popen(
-      [sys.executable, "-c", NODE, str(pathlib.Path(__file__).parents[1]),
-       release],
+      ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", NODE,
+       str(pathlib.Path(__file__).parents[1]), release],
       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
       universal_newlines=True) as process:
     while process.stdout.readline() != "up\n":
@@ -53,7 +55,7 @@ def test_nothing_is_left(release, number):
     running = descendants(process.pid)
     assert len(running) > 5 # it, the switch, unshare, sleep, sshd, ...
     process.send_signal(number)
-    process.wait()
+    process.wait(30)
 
   deadline = time.monotonic() + 10
   while any(pathlib.Path("/proc", str(pid)).exists() for pid in running):

@@ -4,6 +4,7 @@
 """The Debian package: what it does to a node, whole, damaged, or removed."""
 
 import contextlib
+import os
 import pathlib
 import subprocess
 
@@ -68,12 +69,12 @@ def expect_ganeti_works(cluster, reason):
     instance.remove()
 
 
-def test_lintian(deb):
+def test_lintian(deb, tmp_path):
   result = subprocess.run(
     ["lintian", "--allow-root", "--fail-on=error,warning",
      str(next(deb.parent.glob("*.changes")))],
     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    universal_newlines=True)
+    env=dict(os.environ, TMPDIR=str(tmp_path)), universal_newlines=True)
   assert result.returncode == 0, result.stdout
 
 

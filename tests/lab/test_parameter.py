@@ -125,29 +125,3 @@ def test_verify_points_at_kvm_extra(cluster):
   with cluster_parameter(cluster, kvm_extra="-device virtio-rng-pci"):
     said = advice in cluster.run("gnt-cluster verify", check=False).stdout
   assert said == (cluster.version != "3.0") # which gives no advice at all
-
-
-@pytest.mark.parametrize("setup, reason", [
-  ("true", "No such file or directory"),
-  ("echo seed > /dev/random", "Not Linux's random number generator"),
-  ("ln -s null /dev/random", "Not Linux's random number generator"),
-  ])
-def test_host_device(cluster, web1, setup, reason):
-  node = web1.node
-  error = ("Parameter 'virtio_rng' fails validation: /dev/random: %s"
-           " (current value: 'random')" % reason)
-  web1.modify("-H virtio_rng=off")
-  node.run("mv /dev/random /dev/kept && %s" % setup)
-  try:
-    for command in ("gnt-instance modify -H virtio_rng=random %s",
-                    "gnt-instance start -H virtio_rng=random %s"):
-      result = cluster.run(command % web1.name, check=False)
-      assert result.returncode == 1
-      assert error in result.stderr
-      assert node.name in result.stderr
-    assert error in cluster.run("gnt-cluster verify", check=False).stdout
-    assert not web1.running
-    web1.start() # off needs no device
-    expect(web1, None)
-  finally:
-    node.run("mv -f /dev/kept /dev/random")

@@ -1,17 +1,18 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The package comes to a cluster that exists and has instances running."""
+"""The package comes to a cluster that exists, and may go again.
 
-import json
+The README's table of mixed states, line by line.
 
-SOURCE = "rng-random,filename=/dev/random,id=rng0"
+"""
+
+from .expectations import configuration
+from .expectations import expect
 
 
 def key_in_configuration(cluster):
-  config = json.loads((cluster.master.root /
-                       "var/lib/ganeti/config.data").read_text())
-  return "virtio_rng" in config["cluster"]["hvparams"]["kvm"]
+  return "virtio_rng" in configuration(cluster)["cluster"]["hvparams"]["kvm"]
 
 
 def verify(cluster):
@@ -46,7 +47,7 @@ def test_node_daemon_first(bare_cluster, deb):
   # Jobs know the default at once. It is written down by the first one that
   # modifies the cluster.
   stopped.start()
-  assert SOURCE in stopped.argv()
+  expect(stopped, "/dev/random")
   assert verify(cluster) == complaints
   assert not key_in_configuration(cluster)
   cluster.run("gnt-cluster modify -H kvm:acpi=true")
@@ -55,14 +56,12 @@ def test_node_daemon_first(bare_cluster, deb):
   assert verify(cluster) == complaints
 
   assert running.pid == pid
-  assert SOURCE not in running.argv()
+  expect(running, None)
   running.reboot("soft")
-  assert SOURCE not in running.argv()
+  expect(running, None)
   running.stop()
   running.start()
-  assert SOURCE in running.argv()
-  assert running.guest.run("cat /sys/class/misc/hw_random/rng_current") == (
-    "virtio_rng.0\n")
+  expect(running, "/dev/random")
 
 
 def test_configuration_first(bare_cluster, deb):
@@ -82,7 +81,7 @@ def test_configuration_first(bare_cluster, deb):
   assert key_in_configuration(cluster)
   assert verify(cluster) == complaints
   stopped.start()
-  assert SOURCE not in stopped.argv()
+  expect(stopped, None)
   stopped.stop()
 
   cluster.run("dpkg --configure ganeti-virtio-rng")
@@ -90,9 +89,9 @@ def test_configuration_first(bare_cluster, deb):
   assert verify(cluster) == complaints
   assert running.pid == pid
   stopped.start()
-  assert SOURCE in stopped.argv()
+  expect(stopped, "/dev/random")
   running.reboot("hard")
-  assert SOURCE in running.argv()
+  expect(running, "/dev/random")
 
 
 def test_daemons_that_do_not_run_are_not_started(bare_cluster, deb):
@@ -106,26 +105,76 @@ def test_daemons_that_do_not_run_are_not_started(bare_cluster, deb):
     assert result.returncode != 0
 
 
-def test_one_node_of_two(bare_cluster, deb):
-  """Nothing fails where only one of the nodes has the package."""
+def test_node_by_node(bare_cluster, deb):
+  """Through all mixed states of a master and another node, and back."""
   cluster = bare_cluster(nodes=2)
+  (master, other) = cluster.nodes
+  old = cluster.add_instance("old.lab.test", node=other)
+  new = cluster.add_instance("new.lab.test", start=False, node=other)
   complaints = verify(cluster)
-  other = cluster.add_instance("other.lab.test", node=cluster.nodes[1],
-                               start=False)
+  modify = "gnt-instance modify -H virtio_rng=urandom new.lab.test"
+  unknown = "Unknown parameter 'virtio_rng'"
 
-  # on the node, not on the master: no key, and that means off
-  cluster.nodes[1].install(deb)
-  other.start()
-  assert SOURCE not in other.argv()
+  # on the other node only: off, as the master knows nothing of it
+  other.install(deb)
+  new.start()
+  expect(new, None)
+  assert unknown in cluster.run(modify, check=False).stderr
   assert verify(cluster) == complaints
   assert not key_in_configuration(cluster)
+  old.migrate()
+  expect(old, None)
 
-  # on the master, not on the node that starts it
-  mine = cluster.add_instance("mine.lab.test")
-  cluster.master.install(deb)
-  cluster.nodes[1].run("dpkg -r ganeti-virtio-rng")
-  other.reboot("hard")
-  assert SOURCE not in other.argv()
-  mine.reboot("hard")
-  assert SOURCE in mine.argv()
+  # on both
+  master.install(deb)
   assert verify(cluster) == complaints
+  cluster.run(modify)
+  new.reboot("hard")
+  expect(new, "/dev/urandom")
+  old.migrate()
+  expect(old, None)
+
+  # on the master only: what runs goes on and migrates, a start has no device
+  other.run("dpkg -r ganeti-virtio-rng")
+  assert verify(cluster) == complaints
+  new.migrate()
+  assert new.node == master
+  expect(new, "/dev/urandom")
+  new.migrate()
+  assert new.node == other
+  expect(new, "/dev/urandom")
+  new.reboot("soft")
+  expect(new, "/dev/urandom")
+  new.reboot("hard")
+  expect(new, None)
+  cluster.run("gnt-instance modify -H virtio_rng=random new.lab.test")
+  old.migrate()
+  old.reboot("hard")
+  expect(old, "/dev/random")
+
+  # on none, with the parameter in the configuration
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=urandom")
+  master.run("dpkg -r ganeti-virtio-rng")
+  old.migrate()
+  expect(old, "/dev/random")
+  old.reboot("hard")
+  expect(old, None)
+  for command in ("gnt-cluster modify -H kvm:acpi=true",
+                  "gnt-os modify -H kvm:acpi=true noop+default",
+                  "gnt-cluster verify"):
+    result = cluster.run(command, check=False)
+    assert unknown in result.stdout + result.stderr
+  for command in ("gnt-instance modify -H acpi=true old.lab.test",
+                  "gnt-instance add -t diskless -o noop+default --no-install"
+                  " --no-nics %s web1.lab.test" % cluster.unchecked):
+    result = cluster.run(command, check=False)
+    assert "Parameter 'virtio_rng' is not supported" in result.stderr
+  cluster.run("gnt-instance modify -B memory=128 old.lab.test")
+
+  # on both again: all is as it was
+  for node in cluster.nodes:
+    node.install(deb)
+  assert verify(cluster) == complaints
+  assert "virtio_rng: urandom" in cluster.run("gnt-cluster info").stdout
+  old.reboot("hard")
+  expect(old, "/dev/urandom")

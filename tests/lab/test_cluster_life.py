@@ -1,0 +1,75 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What happens to a cluster in the years after its installation."""
+
+from .cluster import Cluster
+from .cluster import Instance
+from .expectations import configuration
+from .expectations import expect
+from .test_rollout import verify
+
+
+def test_master_failover(cluster, web1):
+  (first, second) = cluster.nodes
+  try:
+    second.run("gnt-cluster master-failover --yes-do-it")
+    assert "virtio_rng: random" in second.run("gnt-cluster info").stdout
+    second.run("gnt-instance modify -H virtio_rng=urandom web1.lab.test")
+    second.run("gnt-instance start web1.lab.test")
+    expect(web1, "/dev/urandom")
+    second.run("gnt-instance stop --timeout=0 web1.lab.test")
+  finally:
+    first.run("gnt-cluster master-failover --yes-do-it")
+  assert "virtio_rng: urandom" in cluster.run(
+    "gnt-instance info web1.lab.test").stdout
+
+
+def test_new_node(cluster, deb):
+  """With the package it is like the others; without it, it is no obstacle."""
+  complaints = verify(cluster)
+  for (package, source) in ((None, None), (deb, "/dev/random")):
+    node = cluster.start_node(package)
+    cluster.add_node(node)
+    assert not [line for line in verify(cluster) if "virtio" in line]
+    web1 = cluster.add_instance("web1.lab.test", node=node)
+    expect(web1, source)
+    web1.remove()
+    cluster.remove_node(node)
+  assert verify(cluster) == complaints
+
+
+def test_configuration_tools(cluster):
+  cluster.run("gnt-cluster redist-conf")
+  tool = "/usr/lib/ganeti/tools/cfgupgrade --dry-run --verbose --force"
+  assert "successfully upgraded" in cluster.run(tool).stderr
+  before = configuration(cluster)["cluster"]["hvparams"]
+  cluster.run("gnt-cluster renew-crypto -f --new-cluster-certificate"
+              " --new-rapi-certificate")
+  assert configuration(cluster)["cluster"]["hvparams"] == before
+  assert before["kvm"]["virtio_rng"] == "random"
+
+
+def test_upgrade_from_3_0_to_3_1(deb, progress):
+  """Ganeti 3.1 opens the configuration that 3.0 wrote."""
+  files = "/var/lib/ganeti /root/.ssh /etc/ssh"
+  with Cluster("bookworm", deb=deb, progress=progress) as old:
+    old.run("gnt-cluster modify -H kvm:virtio_rng=off")
+    old.add_instance("web1.lab.test", "-H kvm:virtio_rng=urandom", start=False)
+    old.run("/etc/init.d/ganeti stop")
+    old.run("tar -cf /tmp/cluster.tar %s" % files)
+    saved = (old.master.root / "tmp/cluster.tar").read_bytes()
+
+  with Cluster("trixie", nodes=0, progress=progress) as new:
+    node = new.start_node(deb)
+    (node.root / "tmp/cluster.tar").write_bytes(saved)
+    node.run("tar -C / -xf /tmp/cluster.tar")
+    node.run("/usr/lib/ganeti/tools/cfgupgrade --force --verbose"
+             " --ignore-hostname --no-verify")
+    node.run("/usr/lib/ganeti/ensure-dirs --full-run")
+    node.run("/etc/init.d/ganeti start")
+    assert "virtio_rng: off" in node.run("gnt-cluster info").stdout
+    assert "virtio_rng: urandom" in node.run(
+      "gnt-instance info web1.lab.test").stdout
+    node.run("gnt-instance start web1.lab.test")
+    expect(Instance(new, "web1.lab.test"), "/dev/urandom")

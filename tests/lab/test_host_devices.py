@@ -1,0 +1,76 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A node whose /dev/random isn't what it should be, and one whose is."""
+
+import contextlib
+
+from .expectations import expect
+
+
+@contextlib.contextmanager
+def replaced(node, command):
+  """Another /dev/random, or none, while the context lasts.
+
+  """
+  node.run("mv /dev/random /dev/kept && %s" % command)
+  try:
+    yield
+  finally:
+    node.run("rm -rf /dev/random && mv /dev/kept /dev/random")
+
+
+REASONS = {
+  "true": "No such file or directory",
+  "echo seed > /dev/random": "Not Linux's random number generator",
+  "mkdir /dev/random": "Not Linux's random number generator",
+  "ln -s null /dev/random": "Not Linux's random number generator",
+  "ln -s random /dev/random": "Too many levels of symbolic links",
+  "mknod /dev/random c 240 99": "No such device or address",
+  }
+
+
+def test_refused(cluster, add):
+  """By modify as by start, by name of node and device; the other goes on."""
+  (master, node) = cluster.nodes
+  here = add("here.lab.test", start=False)
+  there = add("there.lab.test", "-H kvm:virtio_rng=off", start=False, node=node)
+
+  for command, reason in REASONS.items():
+    error = ("Parameter 'virtio_rng' fails validation: /dev/random: %s"
+             " (current value: 'random')" % reason)
+    with replaced(node, command):
+      for request in ("modify", "start"):
+        result = cluster.run("gnt-instance %s -H virtio_rng=random"
+                             " there.lab.test" % request, check=False)
+        assert result.returncode == 1
+        assert error in result.stderr
+        assert node.name in result.stderr and master.name not in result.stderr
+      assert not there.running
+
+  with replaced(node, "true"):
+    verify = [line for line in cluster.run("gnt-cluster verify", check=False
+                                           ).stdout.splitlines()
+              if "virtio_rng" in line]
+    assert verify
+    assert all("/dev/random: No such file" in line and node.name in line
+               for line in verify)
+    there.start() # off needs no device
+    expect(there, None)
+    here.start()
+    expect(here, "/dev/random")
+
+
+def test_migration_to_it(cluster, add):
+  """It fails, and the instance goes on where it is."""
+  web1 = add("web1.lab.test")
+  with replaced(cluster.nodes[1], "true"):
+    result = cluster.run("gnt-instance migrate -f web1.lab.test", check=False)
+    assert result.returncode == 1
+    assert "/dev/random" in result.stdout + result.stderr
+    assert "set it to 'off'" in result.stdout + result.stderr
+    cluster.run("gnt-instance migrate -f --cleanup web1.lab.test")
+    assert web1.node == cluster.master
+    expect(web1, "/dev/random")
+  web1.migrate()
+  expect(web1, "/dev/random")

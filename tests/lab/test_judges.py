@@ -1,0 +1,68 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Ganeti's own judges: its unit tests, and its burn-in tool."""
+
+import re
+
+from .node import Node
+from .node import Switch
+
+#: Modules whose tests know the parameters, or what they pass through
+MODULES = ["backend", "cli", "client.*", "config", "constants", "hypervisor",
+           "hypervisor.hv_kvm", "objects", "opcodes", "query", "rapi.client",
+           "rapi.rlib2"]
+
+
+def judge(node):
+  """Runs Ganeti's unit tests, which are scripts.
+
+  @rtype: dict
+  @return: script -> what failed, and how many tests it ran
+
+  """
+  scripts = node.run("cd /usr/src/ganeti/test/py && find . %s" % " -o ".join(
+    "-name 'ganeti.%s_unittest.py'" % name for name in MODULES)).stdout.split()
+  assert len(scripts) >= len(MODULES)
+  results = {}
+  for script in scripts:
+    output = node.run(
+      "cd /usr/src/ganeti && TOP_SRCDIR=. TOP_BUILDDIR=. PYTHONPATH=$(echo"
+      " /usr/share/ganeti/3.*):test/py:test/py/legacy:. timeout 120"
+      " python3 test/py/%s" % script, check=False).stderr
+    results[script] = re.findall(r"^((?:FAIL|ERROR): .*|Ran \d+ tests?)",
+                                 output, re.M)
+  return results
+
+
+def test_unit_tests_of_ganeti(release, deb, progress):
+  """They give the same result with the package as without."""
+  switch = Switch()
+  node = Node(release, "node1.lab.test", "10.77.0.1", switch, {}, progress)
+  try:
+    before = judge(node)
+    assert all("Ran" in lines[-1] for lines in before.values()), before
+    print(before)
+    node.install(deb)
+    assert judge(node) == before
+  finally:
+    node.stop()
+    switch.close()
+
+
+def test_burnin(cluster):
+  """Each value on an instance of its own, all at the same time."""
+  unchecked = cluster.unchecked
+  processes = {}
+  for value in ("off", "random", "urandom"):
+    name = "burnin-%s.lab.test" % value
+    processes[name] = cluster.master.popen(
+      "/usr/lib/ganeti/tools/burnin -n node1.lab.test,node2.lab.test"
+      " -o noop+default -t diskless --no-nics --mem-size=128 --vcpu-count=1"
+      " --no-replace1 --no-replace2 --no-importexport --no-reinstall"
+      " --no-add-disks --no-add-nics --no-activate-disks --no-rename"
+      " -H kvm:virtio_rng=%s %s %s" % (value, unchecked, name))
+  for process in processes.values():
+    (stdout, stderr) = process.communicate(timeout=600)
+    assert process.returncode == 0, stdout + stderr
+    assert "Migrating instances" in stdout

@@ -1,0 +1,82 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The parameter through the remote API, by Ganeti's own client."""
+
+from .cluster import Instance
+from .expectations import expect
+
+SCRIPT = """
+import glob
+import sys
+
+sys.path[:0] = glob.glob("/usr/share/ganeti/3.*")
+
+import pycurl
+from ganeti.rapi import client
+
+def configure(curl, _):
+  # The certificate names nobody: it is made by the cluster itself.
+  curl.setopt(pycurl.SSL_VERIFYPEER, False)
+  curl.setopt(pycurl.SSL_VERIFYHOST, 0)
+
+rapi = client.GanetiRapiClient("127.0.0.1", username="me", password="secret",
+                               curl_config_fn=configure)
+
+def wait(job_id):
+  rapi.WaitForJobCompletion(job_id, period=0.2)
+  job = rapi.GetJobStatus(job_id)
+  return (job["status"], str(job["opresult"][0]))
+
+def value():
+  [[[_, name], [_, hvparams]]] = rapi.Query(
+    "instance", ["name", "hvparams"], ["=", "name", "web1.lab.test"])["data"]
+  assert name == "web1.lab.test"
+  info = rapi.GetInstance(name)
+  assert info["hvparams"] == hvparams
+  return hvparams["virtio_rng"]
+
+assert rapi.GetInfo()["hvparams"]["kvm"]["virtio_rng"] == "random"
+refused = ("Parameter 'virtio_rng' fails syntax check: The value must be one of:"
+           " off, random, urandom (current value: 'foo')")
+
+def create(virtio_rng):
+  return wait(rapi.CreateInstance(
+    "create", "web1.lab.test", "diskless", [], [], os_type="noop+default",
+    pnode="node1.lab.test", hypervisor="kvm", no_install=True, start=False,
+    beparams={"maxmem": 128, "minmem": 128},
+    hvparams={"virtio_rng": virtio_rng}, %s))
+
+(status, result) = create("foo")
+assert status == "error" and refused in result, result
+(status, result) = create("urandom")
+assert status == "success", result
+assert value() == "urandom"
+
+for change in ("off", "default", "urandom"):
+  (status, result) = wait(rapi.ModifyInstance("web1.lab.test",
+                                              hvparams={"virtio_rng": change}))
+  assert status == "success", result
+  assert value() == (change if change != "default" else "random")
+(status, result) = wait(rapi.ModifyInstance("web1.lab.test",
+                                            hvparams={"virtio_rng": "foo"}))
+assert status == "error" and refused in result, result
+assert value() == "urandom"
+(status, result) = wait(rapi.StartupInstance("web1.lab.test"))
+assert status == "success", result
+"""
+
+
+def test_remote_api(cluster):
+  master = cluster.master
+  users = "/var/lib/ganeti/rapi/users"
+  master.run("mkdir -p {0} && echo 'me secret write' > {1} &&"
+             " chown -R gnt-rapi {0}".format(users.rpartition("/")[0], users))
+  unchecked = ("ip_check=False, name_check=False" if cluster.unchecked else "")
+  try:
+    master.run("python3 -", input=SCRIPT % unchecked)
+    expect(Instance(cluster, "web1.lab.test"), "/dev/urandom")
+  finally:
+    master.run("rm %s" % users)
+    cluster.run("gnt-instance remove -f --shutdown-timeout=0 web1.lab.test",
+                check=False)
