@@ -51,6 +51,7 @@ def test_verify_with_five_hundred_configured(bare_cluster, deb):
   assert len(cluster.run("gnt-instance list --no-headers").stdout.split("\n")
              ) == 501
 
+  cluster.run("gnt-cluster verify", check=False) # the first one is shorter
   # The best of a few in turns; other work on the machine may ask for more.
   seconds = {True: [], False: []}
   for turn in range(8):
