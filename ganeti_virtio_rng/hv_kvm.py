@@ -249,6 +249,10 @@ def _highest_free_slot(hvparams, kvm_cmd, devices):
   return free[-1] if len(free) > unplaced else None
 
 
+#: A line in which QEMU names the device, its backend or the host's device
+_COMPLAINT = re.compile(".*(virtio-rng-pci|rng-random|/dev/u?random).*")
+
+
 def _explain_failure(run):
   @functools.wraps(run)
   def _RunKVMCmd(self, name, kvm_cmd, *args, **kwargs):
@@ -257,16 +261,17 @@ def _explain_failure(run):
       return run(self, name, kvm_cmd, *args, **kwargs)
     except errors.HypervisorError as err:
       # A QEMU without the device or its backend, or one that can't place it
-      complaints = [line for line in ("%s\n%s" %
-                                      (err, _log_since(started, name))).split("\n")
-                    if re.search("virtio-rng-pci|rng-random|/dev/u?random",
-                                 line)]
-      if not complaints:
-        raise
-      raise errors.HypervisorError("%s: %s; the random number generator is due"
-                                   " to the hypervisor parameter '%s', set it"
-                                   " to '%s' to start the instance without it" %
-                                   (err, complaints[-1], HV_VIRTIO_RNG, _OFF))
+      text = str(err)
+      match = _COMPLAINT.search(text)
+      if match is None:
+        match = _COMPLAINT.search(_log_since(started, name))
+        if match is None:
+          raise
+        text = "%s: %s" % (text, match.group())
+      raise errors.HypervisorError("%s; the random number generator is due to"
+                                   " the hypervisor parameter '%s', set it to"
+                                   " '%s' to start the instance without it" %
+                                   (text.rstrip(), HV_VIRTIO_RNG, _OFF))
 
   return _RunKVMCmd
 

@@ -3,6 +3,8 @@
 
 """Makes the tree importable as its package is on a node."""
 
+import contextlib
+import fcntl
 import pathlib
 import sys
 
@@ -24,3 +26,26 @@ def pytest_collection_modifyitems(items):
     release = params.get("release", params.get("ganeti"))
     if release:
       item.add_marker(pytest.mark.xdist_group(release))
+
+
+@contextlib.contextmanager
+def locked(path, operation):
+  with open(str(path)) as lock:
+    fcntl.flock(lock, operation)
+    yield
+
+
+@pytest.fixture(autouse=True)
+def turn(request):
+  """Lets a test that is marked "alone" have the machine for itself.
+
+  The second file keeps newcomers back while it waits for the others.
+
+  """
+  alone = request.node.get_closest_marker("alone")
+  (main, gate) = (ROOT / "setup.py", ROOT / "pyproject.toml")
+  with contextlib.ExitStack() as stack:
+    with locked(gate, fcntl.LOCK_EX):
+      stack.enter_context(locked(main,
+                                 fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
+    yield

@@ -20,13 +20,13 @@ def extend(fullname, module):
   """Makes a module of Ganeti tolerate the parameter.
 
   @type fullname: str
-  @param fullname: its name, ganeti.constants or ganeti.hypervisor.hv_kvm
+  @param fullname: its name
   @type module: module
 
   """
   if fullname == "ganeti.constants":
     _extend_constants(module)
-  else:
+  elif fullname == "ganeti.hypervisor.hv_kvm":
     _extend_hv_kvm(module)
 
 

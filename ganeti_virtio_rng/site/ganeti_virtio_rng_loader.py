@@ -8,14 +8,26 @@ one module can't be, those that were are taken back.
 
 """
 
+import os
 import sys
 
 import ganeti_virtio_rng_startup as startup
 
+_STATE = "/var/lib/ganeti-virtio-rng"
+
+#: Exists while the plugin is disabled on this node
+DISABLED = _STATE + "/disabled"
+
+#: Exists while it is disabled and the configuration still has the parameter
+LEAVING = _STATE + "/leaving"
+
+#: What the configuration had, for the way back
+SETTINGS = _STATE + "/settings.json"
+
 #: Modules that are extended, each with the function that takes it back
 _extended = []
 
-#: The error that made the plugin stand aside, if there was one
+#: Why the plugin stands aside, if it does
 _errors = []
 
 
@@ -45,6 +57,11 @@ def find_spec(fullname, path, target):
   Not all others: two hooks that both asked all would ask each other for ever.
 
   """
+  if os.path.exists(DISABLED):
+    if not os.path.exists(LEAVING):
+      return None
+    _errors.append("disabled")
+
   finders = list(sys.meta_path)
   if startup in finders:
     del finders[:finders.index(startup) + 1]

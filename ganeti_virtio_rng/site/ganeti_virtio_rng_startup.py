@@ -14,6 +14,7 @@ import sys
 ROOMS = {
   "ganeti.constants": "ganeti_virtio_rng.constants",
   "ganeti.hypervisor.hv_kvm": "ganeti_virtio_rng.hv_kvm",
+  "ganeti.luxi": "ganeti_virtio_rng.luxi",
   }
 
 

@@ -35,13 +35,15 @@ class Guest:
     self._path = path
 
     deadline = time.monotonic() + timeout
+    patience = 0.25 # what is sent before the guest listens is lost
     while True:
       try:
-        self.run("true", 0.25)
+        self.run("true", patience)
         break
       except (GuestError, OSError) as error:
         if time.monotonic() > deadline:
           raise GuestError("No guest at %s: %s" % (path, error)) from error
+        patience *= 1.2
         time.sleep(0.05)
 
   def run(self, command, timeout=60):

@@ -9,6 +9,7 @@ tests/ganeti/test_placement.py.
 """
 
 import contextlib
+import shlex
 
 import pytest
 
@@ -124,10 +125,10 @@ def test_qemu_without_the_device(cluster, add, missing):
   ])
 def test_generator_in_kvm_extra(cluster, web1, kvm_extra):
   """It stays, alone, and the node daemon's log says so."""
-  escaped = kvm_extra.replace(",", "\\,")
+  value = kvm_extra.replace(",", "\\,")
   if cluster.version != "3.0": # which reads it as a shell does
-    escaped = escaped.replace('"', '\\"')
-  web1.modify("-H 'kvm_extra=%s'" % escaped)
+    value = value.replace("{", "'{").replace("}", "}'")
+  web1.modify("-H %s" % shlex.quote("kvm_extra=%s" % value))
   web1.start()
   argv = " ".join(web1.argv())
   assert kvm_extra in argv

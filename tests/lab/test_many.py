@@ -8,6 +8,8 @@ import json
 import time
 import uuid
 
+import pytest
+
 from .cluster import Instance
 from .expectations import RNG
 from .expectations import configuration
@@ -34,6 +36,7 @@ def test_forty_started_together(bare_cluster, deb):
     assert list(pci(instance).values()).count(RNG) == 1
 
 
+@pytest.mark.alone
 def test_verify_with_five_hundred_configured(bare_cluster, deb):
   """It takes no longer than without the package."""
   cluster = bare_cluster()

@@ -29,9 +29,11 @@ def wait(job_id):
   return (job["status"], str(job["opresult"][0]))
 
 def value():
-  [[[_, name], [_, hvparams]]] = rapi.Query(
-    "instance", ["name", "hvparams"], ["=", "name", "web1.lab.test"])["data"]
+  [[[_, name], [_, value], [_, hvparams]]] = rapi.Query(
+    "instance", ["name", "hv/virtio_rng", "hvparams"],
+    ["=", "name", "web1.lab.test"])["data"]
   assert name == "web1.lab.test"
+  assert value == hvparams["virtio_rng"]
   info = rapi.GetInstance(name)
   assert info["hvparams"] == hvparams
   return hvparams["virtio_rng"]

@@ -1,0 +1,147 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Extends ganeti.luxi: queries know the field hv/virtio_rng of instances.
+
+The fields that luxid answers to are compiled into it. All hypervisor parameters
+of an instance are one of them, and what the commands and the remote API ask for
+comes from that.
+
+"""
+
+import functools
+
+from ganeti import _constants
+from ganeti import constants
+from ganeti import errors
+from ganeti import objects
+
+from ganeti_virtio_rng import DEFAULT
+from ganeti_virtio_rng import HV_VIRTIO_RNG
+
+FIELD = "hv/%s" % HV_VIRTIO_RNG
+
+#: What the field is made of
+_SOURCES = ["hypervisor", "hvparams"]
+
+
+def extend(luxi):
+  """Makes Client.Query and Client.QueryFields know the field.
+
+  @type luxi: module
+  @param luxi: ganeti.luxi
+  @rtype: callable or None
+  @return: function that takes it all back; None if Ganeti knows virtio_rng
+  @raise Exception: when the module isn't as expected; it is unchanged then
+
+  """
+  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
+    return None
+
+  before = dict((name, vars(luxi.Client)[name])
+                for name in ["Query", "QueryFields"])
+
+  def replace(attributes):
+    for name, value in attributes.items():
+      setattr(luxi.Client, name, value)
+
+  replace({
+    "Query": _query(before["Query"]),
+    "QueryFields": _query_fields(before["QueryFields"]),
+    })
+  return functools.partial(replace, before)
+
+
+def _definition():
+  """As luxid defines the fields of other parameters that are strings.
+
+  """
+  return objects.QueryFieldDefinition(
+    name=FIELD, title=FIELD, kind=constants.QFT_OTHER,
+    doc="The \"%s\" hypervisor parameter" % HV_VIRTIO_RNG)
+
+
+def _query(query):
+  @functools.wraps(query)
+  def Query(self, what, fields, qfilter): # pylint: disable=C0103
+    if what != constants.QR_INSTANCE:
+      return query(self, what, fields, qfilter)
+    if _mentions(qfilter):
+      raise errors.OpPrereqError("Field '%s' can't be used in a filter; list"
+                                 " it with \"-o name,%s\" and select from the"
+                                 " output" % (FIELD, FIELD),
+                                 errors.ECODE_INVAL)
+    if FIELD not in fields:
+      return query(self, what, fields, qfilter)
+
+    rest = [name for name in fields if name != FIELD]
+    response = query(self, what, rest + _SOURCES, qfilter)
+    places = [i for i, name in enumerate(fields) if name == FIELD]
+    _replace_sources(response.fields, places, lambda *_: _definition())
+    for row in response.data:
+      _replace_sources(row, places, _cell)
+    return response
+
+  return Query
+
+
+def _replace_sources(row, places, function):
+  """Replaces the last cells of a row by one that is made of them.
+
+  @type row: list
+  @type places: list of int
+  @param places: indices that the new cell gets, in ascending order
+  @type function: callable
+  @param function: makes it
+
+  """
+  sources = row[-len(_SOURCES):]
+  del row[-len(_SOURCES):]
+  for index in places:
+    row.insert(index, function(*sources))
+
+
+def _cell(hypervisor, hvparams):
+  """Makes the cell of an instance from those of the sources.
+
+  @type hypervisor: tuple
+  @param hypervisor: status and value
+  @type hvparams: tuple
+  @param hvparams: status and value
+
+  """
+  (status, params) = hvparams
+  if status != constants.RS_NORMAL:
+    return [status, None]
+  value = params.get(HV_VIRTIO_RNG)
+  if value is None and hypervisor[1] == constants.HT_KVM:
+    value = DEFAULT # not in the configuration yet
+  if value is None:
+    return [constants.RS_UNAVAIL, None]
+  return [constants.RS_NORMAL, value]
+
+
+def _mentions(qfilter):
+  """Whether a filter uses the field.
+
+  A filter is a list of an operator and its operands, which may be filters.
+
+  """
+  return isinstance(qfilter, (list, tuple)) and (
+    FIELD in qfilter[1:2] or any(_mentions(operand) for operand in qfilter))
+
+
+def _query_fields(query_fields):
+  @functools.wraps(query_fields)
+  def QueryFields(self, what, fields): # pylint: disable=C0103
+    response = query_fields(self, what, fields)
+    if what == constants.QR_INSTANCE:
+      if fields:
+        response.fields = [_definition() if field.name == FIELD else field
+                           for field in response.fields]
+      else:
+        response.fields = sorted(response.fields + [_definition()],
+                                 key=lambda field: field.name)
+    return response
+
+  return QueryFields

@@ -1,0 +1,167 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""One installs it, uses it for a while, leaves, comes back, and leaves for good."""
+
+import json
+import time
+
+import pytest
+
+from .expectations import configuration
+from .expectations import expect
+from .test_rollout import verify
+
+DISABLE = "gnt-cluster command ganeti-virtio-rng disable --yes"
+
+ENABLE = "gnt-cluster command ganeti-virtio-rng enable"
+
+
+def essence(value):
+  """The configuration without what changes with each write, start and move.
+
+  """
+  if isinstance(value, dict):
+    return {key: essence(item) for key, item in value.items()
+            if key not in ("serial_no", "mtime", "ctime", "admin_state",
+                           "disks_active", "primary_node")}
+  return value
+
+
+def unknown(cluster):
+  """Whether Ganeti doesn't know the parameter.
+
+  """
+  result = cluster.run("gnt-cluster modify -H kvm:virtio_rng=off", check=False)
+  return "Unknown parameter 'virtio_rng'" in result.stderr
+
+
+def test_story(bare_cluster, deb):
+  cluster = bare_cluster(nodes=2)
+  web1 = cluster.add_instance("web1.lab.test", start=False)
+  web2 = cluster.add_instance("web2.lab.test", start=False)
+  complaints = verify(cluster)
+  before = essence(configuration(cluster))
+
+  for node in cluster.nodes:
+    node.install(deb)
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=urandom")
+  cluster.run("gnt-os modify -H kvm:virtio_rng=random noop+other")
+  web2.modify("-H virtio_rng=off")
+  web1.start()
+  expect(web1, "/dev/urandom")
+  in_use = essence(configuration(cluster))
+
+  # look, but don't touch
+  output = cluster.run("ganeti-virtio-rng disable --dry-run").stdout
+  for text in ("the cluster (urandom)", "noop+other (random)",
+               "1 instance with a value of their own"):
+    assert text in output
+  result = cluster.run("ganeti-virtio-rng disable", check=False, input="n\n")
+  assert result.returncode == 1
+  assert "nothing was changed" in result.stderr
+  assert essence(configuration(cluster)) == in_use
+
+  # leave
+  pid = web1.pid
+  cluster.run(DISABLE)
+  assert essence(configuration(cluster)) == before
+  assert verify(cluster) == complaints
+  assert unknown(cluster)
+  cluster.run("gnt-cluster modify -H kvm:acpi=true")
+  web2.modify("-H acpi=true")
+  web2.modify("-H acpi=default")
+  cluster.run("gnt-cluster redist-conf")
+  assert essence(configuration(cluster)) == before
+  assert web1.pid == pid
+  web1.migrate()
+  expect(web1, "/dev/urandom")
+  web2.start()
+  expect(web2, None)
+
+  # come back
+  cluster.run(ENABLE)
+  assert essence(configuration(cluster))["cluster"] == in_use["cluster"]
+  assert "virtio_rng: off" in cluster.run(
+    "gnt-instance info web2.lab.test").stdout
+  web1.reboot("hard")
+  expect(web1, "/dev/urandom")
+  assert verify(cluster) == complaints
+  assert cluster.run("ganeti-virtio-rng enable").stdout.startswith(
+    "Nothing to do")
+
+  # leave for good
+  web1.stop()
+  web2.stop()
+  cluster.run(DISABLE)
+  for node in cluster.nodes:
+    output = node.run("dpkg --purge ganeti-virtio-rng").stdout
+    assert "Run 'ganeti-virtio-rng disable'" not in output
+    assert node.run("find /var/lib /etc /usr -name '*virtio[-_]rng*'"
+                    " -path '*ganeti*'").stdout == ""
+  assert essence(configuration(cluster)) == before
+  assert verify(cluster) == complaints
+  assert unknown(cluster)
+
+
+def test_removal_of_what_is_in_use(bare_cluster, deb):
+  """It goes on, and says what should have been done."""
+  cluster = bare_cluster()
+  cluster.master.install(deb)
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
+  output = cluster.run("dpkg -r ganeti-virtio-rng").stdout
+  assert "Run 'ganeti-virtio-rng disable' on the master" in output
+  cluster.master.install(deb)
+  cluster.run(DISABLE)
+  assert "virtio_rng" not in json.dumps(configuration(cluster))
+  cluster.master.install(deb) # an upgrade keeps it so
+  assert unknown(cluster)
+
+
+def test_killed_and_run_again(bare_cluster, deb):
+  """While a job that knows the parameter runs, and is unharmed."""
+  cluster = bare_cluster(nodes=2)
+  for node in cluster.nodes:
+    node.install(deb)
+  web1 = cluster.add_instance("web1.lab.test", "-H kvm:virtio_rng=urandom")
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
+  cluster.run("gnt-instance migrate -f --submit web1.lab.test")
+  for second in (0.2, 0.5):
+    process = cluster.master.popen("exec ganeti-virtio-rng disable --yes")
+    time.sleep(second)
+    process.kill()
+    process.communicate()
+    # What is there is whole, and Ganeti takes it.
+    configuration(cluster)
+    cluster.run("gnt-cluster modify -H kvm:acpi=true")
+  cluster.run("ganeti-virtio-rng disable --yes")
+  assert "virtio_rng" not in json.dumps(configuration(cluster))
+  assert web1.node == cluster.nodes[1]
+  expect(web1, "/dev/urandom")
+  assert unknown(cluster)
+  cluster.run("ganeti-virtio-rng enable")
+  assert "virtio_rng: off" in cluster.run("gnt-cluster info").stdout
+  assert "virtio_rng: urandom" in cluster.run(
+    "gnt-instance info web1.lab.test").stdout
+
+
+def test_master_daemons_that_do_not_run(bare_cluster, deb):
+  """It fails with Ganeti's words, and is run again."""
+  cluster = bare_cluster()
+  cluster.master.install(deb)
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
+  for action in ("stop", "start"):
+    for daemon in ("luxid", "wconfd"):
+      cluster.run("/usr/lib/ganeti/daemon-util %s ganeti-%s" % (action, daemon))
+    result = cluster.run("ganeti-virtio-rng disable --yes", check=False)
+    assert "Traceback" not in result.stderr
+    assert result.returncode == (1 if action == "stop" else 0), result.stderr
+  assert "virtio_rng" not in json.dumps(configuration(cluster))
+
+
+@pytest.mark.parametrize("arguments, status", [
+  ("", 2), ("nonsense", 2), ("disable --nonsense", 2), ("--help", 0),
+  ("disable --help", 0), ("enable", 0)])
+def test_arguments(cluster, arguments, status):
+  result = cluster.run("ganeti-virtio-rng %s" % arguments, check=False)
+  assert result.returncode == status
