@@ -120,8 +120,10 @@ class Switch:
     # One hardware address for good: a node that replaces another of the same
     # name is reached at once.
     mac = "02:00:%02x:%02x:%02x:%02x" % tuple(map(int, address.split(".")))
-    script = ("ip link add %s type veth peer name gnt0 address %s netns %d;"
-              " ip link set %s master lab up" % (name, mac, pid, name))
+    # Of a node that was stopped, the kernel may not have removed it yet.
+    script = ("ip link del {0} 2> /dev/null || true;"
+              " ip link add {0} type veth peer name gnt0 address {1} netns {2};"
+              " ip link set {0} master lab up".format(name, mac, pid))
     subprocess.run(["nsenter", "--target", str(self._holder.pid), "--net",
                     "sh", "-ec", script], check=True)
 

@@ -156,6 +156,7 @@ def test_file_storage(cluster, add):
 def test_hotplug_of_nics(cluster, add):
   """They come and go before and after a migration."""
   web1 = add("web1.lab.test", node=cluster.nodes[1])
+  expect(web1, "/dev/random") # a guest that is still booting ejects nothing
   nothing = pci(web1)
   for node in cluster.nodes[1], cluster.nodes[0]:
     assert web1.node == node
@@ -170,6 +171,7 @@ def test_hotplug_of_nics(cluster, add):
 
 def test_hotplug_of_disks(add):
   web1 = add("web1.lab.test", "-t file -s 16M")
+  expect(web1, "/dev/random")
   before = pci(web1)
   assert web1.hotplug("--disk add:size=16M").returncode == 0
   assert pci(web1).items() > before.items()
