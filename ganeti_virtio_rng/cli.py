@@ -267,10 +267,13 @@ def _enable(_):
         subprocess.check_call([_DAEMON_UTIL, action, daemon])
 
   if settings is not None:
-    if _is_master():
-      _change_configuration(
-        lambda cluster, instances: _put_back(settings, cluster, instances))
-      print("The configuration has %s again." % HV_VIRTIO_RNG)
+    if not _is_master():
+      print("This node is not the master any more: %s keeps what was taken out"
+            " of the\nconfiguration." % loader.SETTINGS)
+      return
+    _change_configuration(
+      lambda cluster, instances: _put_back(settings, cluster, instances))
+    print("The configuration has %s again." % HV_VIRTIO_RNG)
     _remove(loader.SETTINGS)
 
 
@@ -327,7 +330,7 @@ def _change_configuration(change):
 
 def _take_out(cluster, instances):
   changed = []
-  if cluster.hvparams["kvm"].pop(HV_VIRTIO_RNG, None) is not None:
+  if cluster.hvparams.get("kvm", {}).pop(HV_VIRTIO_RNG, None) is not None:
     changed.append(cluster)
   for name, params in list(cluster.os_hvp.items()):
     if params.get("kvm", {}).pop(HV_VIRTIO_RNG, None) is not None:
@@ -345,7 +348,7 @@ def _take_out(cluster, instances):
 def _put_back(settings, cluster, instances):
   changed = [cluster]
   if check(settings["cluster"]):
-    cluster.hvparams["kvm"][HV_VIRTIO_RNG] = settings["cluster"]
+    cluster.hvparams.setdefault("kvm", {})[HV_VIRTIO_RNG] = settings["cluster"]
   for name, value in settings["os"].items():
     if check(value):
       params = cluster.os_hvp.setdefault(name, {})

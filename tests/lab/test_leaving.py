@@ -145,6 +145,22 @@ def test_killed_and_run_again(bare_cluster, deb):
     "gnt-instance info web1.lab.test").stdout
 
 
+def test_enable_where_the_master_was(bare_cluster, deb):
+  """What it can't put back it keeps, until it can."""
+  cluster = bare_cluster(nodes=2)
+  (first, second) = cluster.nodes
+  for node in cluster.nodes:
+    node.install(deb)
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=urandom")
+  cluster.run(DISABLE)
+  second.run("gnt-cluster master-failover --yes-do-it")
+  output = first.run("ganeti-virtio-rng enable").stdout
+  assert "not the master" in output
+  first.run("gnt-cluster master-failover --yes-do-it")
+  first.run("ganeti-virtio-rng enable")
+  assert "virtio_rng: urandom" in first.run("gnt-cluster info").stdout
+
+
 def test_master_daemons_that_do_not_run(bare_cluster, deb):
   """It fails with Ganeti's words, and is run again."""
   cluster = bare_cluster()
