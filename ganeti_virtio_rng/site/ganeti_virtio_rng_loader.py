@@ -27,8 +27,8 @@ SETTINGS = _STATE + "/settings.json"
 #: Modules that are extended, each with the function that takes it back
 _extended = []
 
-#: Why the plugin stands aside, if it does
-_errors = []
+#: Why the plugin stands aside, if something is wrong
+errors = []
 
 
 class _Loader(object):
@@ -60,7 +60,7 @@ def find_spec(fullname, path, target):
   if os.path.exists(DISABLED):
     if not os.path.exists(LEAVING):
       return None
-    _errors.append("disabled")
+    errors.append("disabled")
 
   finders = list(sys.meta_path)
   if startup in finders:
@@ -76,13 +76,13 @@ def find_spec(fullname, path, target):
 
 
 def _extend(fullname, module):
-  if not _errors:
+  if not errors:
     try:
       room = __import__(startup.ROOMS[fullname], fromlist=["extend"])
       _extended.append((fullname, module, room.extend(module)))
       return
     except Exception as err:  # pylint: disable=W0703
-      _errors.append(err)
+      errors.append(err)
       startup.log(fullname, err)
       _take_back()
   _tolerate(fullname, module)

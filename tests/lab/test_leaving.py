@@ -50,6 +50,17 @@ def test_story(bare_cluster, deb):
   web2.modify("-H virtio_rng=off")
   web1.start()
   expect(web1, "/dev/urandom")
+  assert cluster.run("gnt-instance list --no-headers --separator=' '"
+                     " -o name,hv/virtio_rng").stdout == (
+                       "web1.lab.test urandom\nweb2.lab.test off\n")
+  output = cluster.run("gnt-cluster command ganeti-virtio-rng check").stdout
+  assert output.count("return code = 0") == 2
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=random")
+  output = cluster.run("ganeti-virtio-rng status").stdout
+  assert "restart needed" in output
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=urandom")
+  output = cluster.run("ganeti-virtio-rng status").stdout
+  assert "/dev/urandom" in output and "restart needed" not in output
   in_use = essence(configuration(cluster))
 
   # look, but don't touch
@@ -57,6 +68,12 @@ def test_story(bare_cluster, deb):
   for text in ("the cluster (urandom)", "noop+other (random)",
                "1 instance with a value of their own"):
     assert text in output
+  first = "run 'ganeti-virtio-rng\ndisable' there first: node2.lab.test"
+  assert first in output
+  result = cluster.run("ganeti-virtio-rng disable --yes", check=False)
+  assert result.returncode == 1
+  assert first in result.stderr
+  cluster.nodes[1].run("ganeti-virtio-rng disable --yes")
   result = cluster.run("ganeti-virtio-rng disable", check=False, input="n\n")
   assert result.returncode == 1
   assert "nothing was changed" in result.stderr
@@ -126,6 +143,7 @@ def test_killed_and_run_again(bare_cluster, deb):
   web1 = cluster.add_instance("web1.lab.test", "-H kvm:virtio_rng=urandom")
   cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
   cluster.run("gnt-instance migrate -f --submit web1.lab.test")
+  cluster.nodes[1].run("ganeti-virtio-rng disable --yes")
   for second in (0.2, 0.5):
     process = cluster.master.popen("exec ganeti-virtio-rng disable --yes")
     time.sleep(second)

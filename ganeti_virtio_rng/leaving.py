@@ -1,0 +1,301 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The commands disable and enable: leave and come back."""
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import ganeti_virtio_rng_loader as loader
+
+from ganeti_virtio_rng import HV_VIRTIO_RNG
+from ganeti_virtio_rng import check
+from ganeti_virtio_rng import node
+
+#: Seconds between two looks at what is being waited for
+_PAUSE = 0.5
+
+#: Whether Ganeti works on a node as if the package were not installed
+_STANDS_ASIDE = ("test -e %s || ! test -e /usr/sbin/ganeti-virtio-rng" %
+                 loader.DISABLED)
+
+
+def _read_settings():
+  """Reads which values the configuration has.
+
+  @rtype: dict
+  @return: "cluster" -> value or None, "os" -> dict from its name to the value,
+      "instances" -> dict from the UUID to the value
+
+  """
+  from ganeti import pathutils
+  try:
+    with open(pathutils.CLUSTER_CONF_FILE) as config_file:
+      config = json.load(config_file)
+  except (EnvironmentError, ValueError) as err:
+    raise node.Failure("Can't read the configuration: %s" % err)
+  cluster = config["cluster"]
+  return {
+    "cluster": cluster["hvparams"].get("kvm", {}).get(HV_VIRTIO_RNG),
+    "os": {name: params["kvm"][HV_VIRTIO_RNG]
+           for (name, params) in cluster["os_hvp"].items()
+           if HV_VIRTIO_RNG in params.get("kvm", {})},
+    "instances": {uuid: instance["hvparams"][HV_VIRTIO_RNG]
+                  for (uuid, instance) in config["instances"].items()
+                  if HV_VIRTIO_RNG in instance["hvparams"]},
+    }
+
+
+def _is_empty(settings):
+  return (settings["cluster"] is None and not settings["os"] and
+          not settings["instances"])
+
+
+def _describe(settings):
+  lines = []
+  if settings["cluster"] is not None:
+    lines.append("the cluster (%s)" % settings["cluster"])
+  lines.extend("the operating system %s (%s)" % item
+               for item in sorted(settings["os"].items()))
+  if settings["instances"]:
+    lines.append("%d instance%s with a value of their own" %
+                 (len(settings["instances"]),
+                  "s" if len(settings["instances"]) > 1 else ""))
+  return "".join("  - %s\n" % line for line in lines)
+
+
+def _saved_settings():
+  """Returns what disable took out of the configuration, or None.
+
+  """
+  try:
+    with open(loader.SETTINGS) as settings_file:
+      return json.load(settings_file)
+  except EnvironmentError:
+    return None
+  except ValueError as err:
+    raise node.Failure("Can't read %s: %s" % (loader.SETTINGS, err))
+
+
+def _save_settings(settings):
+  """Writes the settings: all or nothing, also if it is killed.
+
+  """
+  with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(loader.SETTINGS),
+                                   delete=False) as settings_file:
+    json.dump(settings, settings_file, indent=2, sort_keys=True)
+    settings_file.flush()
+    os.fsync(settings_file.fileno())
+  os.rename(settings_file.name, loader.SETTINGS)
+
+
+def _create(path):
+  with open(path, "a"):
+    pass
+
+
+def _remove(path):
+  with contextlib.suppress(FileNotFoundError):
+    os.unlink(path)
+
+
+def disable(args):
+  node.import_ganeti(extended=False)
+  is_master = node.is_master()
+  settings = _read_settings() if is_master else None
+
+  print("Ganeti will work on this node as if ganeti-virtio-rng were not"
+        " installed.")
+  if is_master and not _is_empty(settings):
+    print("The parameter %s will be taken out of the configuration of:\n%s"
+          "Instances are not touched. What they have now is kept in\n%s, for"
+          " 'ganeti-virtio-rng enable'." %
+          (HV_VIRTIO_RNG, _describe(settings), loader.SETTINGS))
+  others = _others_in_effect() if is_master else []
+  if others:
+    message = ("As the master, other nodes would bring the parameter back; run"
+               " 'ganeti-virtio-rng\ndisable' there first: %s" %
+               ", ".join(others))
+    if not args.dry_run:
+      raise node.Failure(message)
+    print(message)
+  if args.dry_run:
+    return 0
+  if not (args.yes or _confirmed()):
+    raise node.Failure("Not confirmed, nothing was changed")
+
+  os.makedirs(os.path.dirname(loader.SETTINGS), exist_ok=True)
+  if is_master:
+    _save_settings(_merge(_saved_settings(), settings))
+    _create(loader.LEAVING) # so that jobs which see the parameter tolerate it
+    _create(loader.DISABLED)
+    _wait_for_jobs()
+    while not _is_empty(_read_settings()):
+      _change_configuration(_take_out)
+      _wait_for_jobs() # one of them may have put it back
+    _remove(loader.LEAVING)
+    print("The configuration has no %s any more." % HV_VIRTIO_RNG)
+  else:
+    _create(loader.DISABLED)
+  return 0
+
+
+def _others_in_effect():
+  """Finds the nodes that would bring the parameter back as the master.
+
+  @rtype: list of str
+
+  """
+  from ganeti import cli
+  from ganeti import constants
+  from ganeti import ssh
+  client = cli.GetClient()
+  nodes = cli.GetOnlineNodes([], cl=client, nowarn=True, filter_master=True)
+  if not nodes: # without names, their ports would be those of all nodes
+    return []
+  runner = ssh.SshRunner(*client.QueryConfigValues(["cluster_name"]))
+  result = []
+  for (name, port) in zip(nodes, cli.GetNodesSshPorts(nodes, client)):
+    answer = runner.Run(name, constants.SSH_LOGIN_USER, _STANDS_ASIDE,
+                        port=port)
+    if answer.exit_code == 1:
+      result.append(name)
+    elif answer.failed:
+      raise node.Failure("Can't ask node %s whether ganeti-virtio-rng is in"
+                         " effect there; if it is down, mark it offline: %s" %
+                         (name, answer.output.strip()))
+  return result
+
+
+def _confirmed():
+  try:
+    return input("Continue? y/[n]: ").strip().lower() == "y"
+  except EOFError:
+    return False
+
+
+def _merge(saved, settings):
+  """Adds settings to those that an earlier, interrupted run has saved.
+
+  """
+  if saved is None:
+    return settings
+  merged = {"cluster": settings["cluster"] or saved["cluster"]}
+  for kind in ("os", "instances"):
+    merged[kind] = dict(saved[kind], **settings[kind])
+  return merged
+
+
+def enable(_):
+  settings = _saved_settings()
+  if settings is None and not os.path.exists(loader.DISABLED):
+    print("Nothing to do: ganeti-virtio-rng is not disabled on this node.")
+    return 0
+  _remove(loader.DISABLED)
+  _remove(loader.LEAVING)
+  node.import_ganeti()
+
+  for daemon in node.DAEMONS:
+    if subprocess.call([node.DAEMON_UTIL, "check", daemon]) == 0:
+      print("Restarting %s, so that it knows %s" % (daemon, HV_VIRTIO_RNG))
+      for action in ("stop", "start"):
+        subprocess.check_call([node.DAEMON_UTIL, action, daemon])
+
+  if settings is not None:
+    if not node.is_master():
+      print("This node is not the master any more: %s keeps what was taken out"
+            " of the\nconfiguration." % loader.SETTINGS)
+      return 0
+    _change_configuration(
+      lambda cluster, instances: _put_back(settings, cluster, instances))
+    print("The configuration has %s again." % HV_VIRTIO_RNG)
+    _remove(loader.SETTINGS)
+  return 0
+
+
+def _wait_for_jobs():
+  """Waits for the jobs that have started, and may know the parameter.
+
+  """
+  from ganeti import luxi
+  started = ["|"] + [["=", "status", status]
+                     for status in ("waiting", "running", "canceling")]
+  client = luxi.Client()
+  ids = [row[0][1] for row in client.Query("job", ["id"], started).data]
+  while ids:
+    print("Waiting for %d job%s ..." % (len(ids), "s" if len(ids) > 1 else ""),
+          flush=True)
+    time.sleep(_PAUSE)
+    still = [row[0][1] for row in client.Query("job", ["id"], started).data]
+    ids = [job for job in ids if job in still]
+
+
+def _change_configuration(change):
+  """Changes the cluster and its instances, as a job would.
+
+  With Ganeti's big lock, so that no job works with what is changed. wconfd
+  writes and distributes the configuration.
+
+  @type change: callable
+  @param change: gets the cluster and the list of instances; returns those of
+      these objects that it has changed
+
+  """
+  from ganeti import config
+  from ganeti import constants
+  from ganeti import wconfd
+  from ganeti.utils import livelock
+
+  lock_file = livelock.LiveLock("virtio-rng")
+  context = config.GetWConfdContext(None, lock_file)
+  client = wconfd.Client()
+  lock = ["cluster/BGL", "exclusive"]
+  try:
+    client.UpdateLocksWaiting(context, constants.OP_PRIO_HIGHEST, [lock])
+    while lock not in client.ListLocks(context):
+      time.sleep(_PAUSE)
+    cfg = config.GetConfig(None, lock_file)
+    instances = list(cfg.GetAllInstancesInfo().values())
+    for target in change(cfg.GetClusterInfo(), instances):
+      cfg.Update(target, lambda message: None)
+  finally:
+    client.FreeLocksLevel(context, "cluster")
+    lock_file.close()
+    _remove(lock_file.GetPath())
+
+
+def _take_out(cluster, instances):
+  changed = []
+  if cluster.hvparams.get("kvm", {}).pop(HV_VIRTIO_RNG, None) is not None:
+    changed.append(cluster)
+  for name, params in list(cluster.os_hvp.items()):
+    if params.get("kvm", {}).pop(HV_VIRTIO_RNG, None) is not None:
+      changed[:1] = [cluster]
+      if not params["kvm"]:
+        del params["kvm"]
+      if not params:
+        del cluster.os_hvp[name]
+  for instance in instances:
+    if instance.hvparams.pop(HV_VIRTIO_RNG, None) is not None:
+      changed.append(instance)
+  return changed
+
+
+def _put_back(settings, cluster, instances):
+  changed = [cluster]
+  if check(settings["cluster"]):
+    cluster.hvparams.setdefault("kvm", {})[HV_VIRTIO_RNG] = settings["cluster"]
+  for name, value in settings["os"].items():
+    if check(value):
+      params = cluster.os_hvp.setdefault(name, {})
+      params.setdefault("kvm", {})[HV_VIRTIO_RNG] = value
+  for instance in instances:
+    value = settings["instances"].get(instance.uuid)
+    if check(value):
+      instance.hvparams[HV_VIRTIO_RNG] = value
+      changed.append(instance)
+  return changed

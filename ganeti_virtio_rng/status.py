@@ -1,0 +1,201 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The command status: what instances are to have, and what they have."""
+
+import json
+import re
+import sys
+
+from ganeti_virtio_rng import HV_VIRTIO_RNG
+from ganeti_virtio_rng import VALUES
+from ganeti_virtio_rng import build_argv
+from ganeti_virtio_rng import node
+
+_RNG = re.compile("(virtio|vhost-user)-rng(-|$)")
+
+_FIELDS = ("instance", "configured", "source", "rate", "id", "from", "note")
+
+
+def status(args):
+  """Prints a table of the instances that run on this node.
+
+  @rtype: int
+  @return: 0
+
+  """
+  node.import_ganeti()
+  configured = _configured_values()
+  rows = [_describe(name, pid, configured)
+          for (name, pid) in sorted(_running(args.names).items())]
+  if args.json:
+    json.dump(rows, sys.stdout, indent=2)
+    print()
+  else:
+    _print_table(rows, "?" if configured is None else "-")
+    if configured is None:
+      print("This node does not have the configuration; the configured values"
+            " are shown on\nthe master by 'gnt-instance list -o name,hv/%s'." %
+            HV_VIRTIO_RNG, file=sys.stderr)
+  return 0
+
+
+def _running(names):
+  """Returns the process ids of instances' QEMUs.
+
+  @type names: list of str
+  @param names: which instances; none for all, and the first part of a name may
+      do, as in all of Ganeti's commands
+  @rtype: dict from str to int
+
+  """
+  from ganeti import constants
+  from ganeti import hypervisor
+  from ganeti import utils
+  kvm = hypervisor.GetHypervisor(constants.HT_KVM)
+  running = kvm.ListInstances()
+  wanted = []
+  for name in names:
+    match = utils.MatchNameComponent(name, running)
+    if match is None:
+      raise node.Failure("Instance '%s' does not run on this node" % name)
+    wanted.append(match)
+  # pylint: disable=W0212
+  return {name: kvm._InstancePidAlive(name)[1] for name in wanted or running}
+
+
+def _configured_values():
+  """Reads the configuration's values, defaults filled in.
+
+  @rtype: dict or None
+  @return: the value of each KVM instance, None where there is none at all; None
+      on a node that does not have the configuration
+
+  """
+  from ganeti import constants
+  from ganeti import objects
+  from ganeti import pathutils
+  try:
+    with open(pathutils.CLUSTER_CONF_FILE) as config_file:
+      config = objects.ConfigData.FromDict(json.load(config_file))
+  except FileNotFoundError:
+    return None
+  default = constants.HVC_DEFAULTS[constants.HT_KVM].get(HV_VIRTIO_RNG)
+  return {
+    instance.name:
+      config.cluster.FillHV(instance).get(HV_VIRTIO_RNG, default)
+    for instance in config.instances.values()
+    if instance.hypervisor == constants.HT_KVM}
+
+
+def _describe(name, pid, configured):
+  """Compares an instance's configured value with what its QEMU has.
+
+  @rtype: dict
+  @return: restart_needed is None if nobody can tell
+
+  """
+  with open("/proc/%d/cmdline" % pid, errors="surrogateescape") as cmdline:
+    generators = _generators(cmdline.read().rstrip("\0").split("\0"))
+  value = configured and configured.get(name)
+  if value is None:
+    restart_needed = None
+  elif any(generator["from"] != HV_VIRTIO_RNG for generator in generators):
+    restart_needed = False # it has precedence
+  else:
+    restart_needed = (_sources(generators) !=
+                      _sources(_generators(build_argv(value))))
+  return {"instance": name, "configured": value, "generators": generators,
+          "restart_needed": restart_needed}
+
+
+def _generators(argv):
+  """Finds the random number generators on QEMU's command line.
+
+  @type argv: list of str
+  @rtype: list of dict
+
+  """
+  backends = {}
+  devices = []
+  for (option, text) in zip(argv, argv[1:]):
+    if option in ("-object", "--object"):
+      properties = _properties(text, "qom-type")
+      backends[properties.get("id")] = (properties, text)
+    elif option in ("-device", "--device"):
+      properties = _properties(text, "driver")
+      if _RNG.match(properties.get("driver", "")):
+        devices.append((properties, text))
+
+  generators = []
+  for (device, text) in devices:
+    ident = device.get("rng")
+    (backend, backend_text) = backends.get(ident, ({}, ""))
+    generators.append({
+      # Without a backend, QEMU makes one of its own (since 4.2).
+      "source": backend.get("filename", backend.get("qom-type", "rng-builtin")),
+      "max_bytes": device.get("max-bytes"),
+      "period": device.get("period"),
+      "id": ident,
+      "from": (HV_VIRTIO_RNG if _is_ours(ident, backend_text, text) else
+               "kvm_extra"),
+      })
+  return generators
+
+
+def _sources(generators):
+  return [generator["source"] for generator in generators]
+
+
+def _is_ours(ident, backend, device):
+  for value in VALUES[1:]:
+    (_, our_backend, _, our_device) = build_argv(value)
+    if (backend == our_backend.replace("rng0", str(ident)) and
+        device.startswith(our_device.replace("rng0", str(ident)))):
+      return True
+  return False
+
+
+def _properties(text, implied):
+  """Reads the properties of one of QEMU's options.
+
+  @type text: str
+  @param text: "a,key=value,..." where a doubled comma is one of a value, or JSON
+  @type implied: str
+  @param implied: key of the first value
+  @rtype: dict from str to str
+
+  """
+  if text.startswith("{"):
+    try:
+      return {key: str(value) for (key, value) in json.loads(text).items()}
+    except ValueError: # QEMU takes more than JSON
+      text = re.sub("[{}\"' ]", "", text).replace(":", "=")
+  result = {}
+  for piece in text.replace(",,", "\0").split(","):
+    (key, equals, value) = piece.replace("\0", ",").partition("=")
+    if equals:
+      result[key] = value
+    elif not result:
+      result[implied] = key
+  return result
+
+
+def _print_table(rows, unknown):
+  from ganeti import cli
+  table = []
+  for row in rows:
+    value = row["configured"] or unknown
+    note = "restart needed" if row["restart_needed"] else ""
+    for generator in row["generators"] or [{}]:
+      rate = "-"
+      if generator:
+        rate = ("%s B/%s ms" % (generator["max_bytes"], generator["period"] or
+                                "65536")
+                if generator["max_bytes"] else "unlimited")
+      table.append([row["instance"], value, generator.get("source", "none"),
+                    rate, generator.get("id") or "-",
+                    generator.get("from", "-"), note])
+  headers = {field: field.capitalize() for field in _FIELDS}
+  for line in cli.GenerateTable(headers, _FIELDS, None, table):
+    print(line.rstrip())

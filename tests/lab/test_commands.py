@@ -1,0 +1,245 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""ganeti-virtio-rng check and status, on nodes in all sorts of states."""
+
+import contextlib
+import json
+
+import pytest
+
+from .expectations import cluster_parameter
+from .expectations import expect
+from .test_package import PACKAGE
+from .test_package import restart
+
+CHECK = "ganeti-virtio-rng check"
+
+QEMU = "/usr/bin/qemu-system-x86_64"
+
+
+def test_check(cluster):
+  for node in cluster.nodes:
+    lines = node.run(CHECK).stdout.splitlines()
+    findings = json.loads(node.run(CHECK + " --json").stdout)
+    assert lines[:-1] == ["%(subject)s: %(text)s" % finding
+                          for finding in findings][:-1]
+    text = {finding["subject"]: finding["text"] for finding in findings}
+    assert text["Ganeti"].startswith(cluster.version)
+    assert text["Ganeti"].endswith(", knows virtio_rng")
+    assert text["ganeti-noded"] == "knows virtio_rng"
+    assert text["ganeti-rapi"] == ("knows virtio_rng" if node == cluster.master
+                                   else "does not run")
+    assert text["QEMU"] == QEMU + " has the device"
+    assert text["/dev/random"] == text["/dev/urandom"] == "usable"
+    assert text["kernel"].startswith("its random number generator is seeded")
+
+
+@contextlib.contextmanager
+def replaced(node, path, command):
+  """A file of a node as the command writes it, for a while.
+
+  """
+  node.run("cp -a {0} {0}.kept && {1} < {0}.kept > {0}.new &&"
+           " chmod --reference={0}.kept {0}.new && mv {0}.new {0}".format(
+             path, command))
+  try:
+    yield
+  finally:
+    node.run("mv {0}.kept {0}".format(path))
+
+
+@contextlib.contextmanager
+def upgraded(node):
+  """The extension is another file than what the daemons have loaded.
+
+  """
+  with replaced(node, PACKAGE + "/_core.abi3.so", "cat"):
+    yield
+  restart(node)
+
+
+def without(node, word, path=QEMU):
+  return replaced(node, path, "sed s/%s/%s/g" % (word, word.upper()))
+
+
+@contextlib.contextmanager
+def missing(node, path):
+  node.run("mv {0} {0}.kept".format(path))
+  try:
+    yield
+  finally:
+    node.run("mv {0}.kept {0}".format(path))
+
+
+@contextlib.contextmanager
+def disabled(node):
+  node.run("ganeti-virtio-rng disable --yes")
+  try:
+    yield
+  finally:
+    node.run("ganeti-virtio-rng enable")
+
+
+@pytest.mark.parametrize("state, problem", [
+  (upgraded, "ganeti-noded: ERROR: was started before this version of the"
+             " package was installed; run '/usr/lib/ganeti/daemon-util stop"
+             " ganeti-noded; /usr/lib/ganeti/daemon-util start ganeti-noded'"),
+  (disabled, "is disabled on this node; run 'ganeti-virtio-rng enable'"),
+  (lambda node: without(node, "virtio-rng-pci"),
+   "QEMU: ERROR: /usr/bin/qemu-system-x86_64 has no virtio-rng-pci; set"
+   " virtio_rng to 'off' where this node is used"),
+  (lambda node: without(node, "rng-random"), "has no rng-random; set"),
+  (lambda node: missing(node, QEMU),
+   "QEMU: ERROR: can't run /usr/bin/qemu-system-x86_64: No such file or"
+   " directory; install it, or change kvm_path"),
+  (lambda node: missing(node, "/dev/urandom"),
+   "/dev/urandom: ERROR: No such file or directory; mend it, or set"),
+  (lambda node: without(
+    node, "_GenerateKVMRuntime",
+    "/etc/ganeti/share/ganeti/hypervisor/hv_kvm/__init__.py"),
+   "virtio_rng is not available: '_GenerateKVMRuntime'; install the package"
+   " again"),
+  ])
+def test_problem(cluster, state, problem):
+  node = cluster.nodes[1]
+  with state(node):
+    result = node.run(CHECK, check=False)
+    assert result.returncode == 1
+    [line] = [line for line in result.stdout.splitlines() if "ERROR" in line]
+    assert problem in line
+    findings = json.loads(node.run(CHECK + " --json", check=False).stdout)
+    assert [finding for finding in findings if finding["way_out"]] != []
+  assert node.run(CHECK).returncode == 0
+
+
+def test_check_on_all_nodes(cluster):
+  output = cluster.run("gnt-cluster command '%s'" % CHECK).stdout
+  assert output.count("return code = 0") == 2
+
+
+def status(node, names=""):
+  """Runs the command, and looks at both of its outputs.
+
+  @return: dict from an instance's name to what is said of it, and the table's
+      lines without its header
+
+  """
+  command = "ganeti-virtio-rng status %s" % names
+  lines = node.run(command).stdout.splitlines()
+  assert lines[0].split() == ["Instance", "Configured", "Source", "Rate", "Id",
+                              "From", "Note"]
+  rows = json.loads(node.run(command + " --json").stdout)
+  return ({row["instance"]: row for row in rows},
+          [" ".join(line.split()) for line in lines[1:]])
+
+
+def test_status(cluster, add):
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom")
+  web2 = add("web2.lab.test", "-H 'kvm:kvm_extra=-object"
+             " rng-builtin\\,id=my -device virtio-rng-pci\\,rng=my'")
+  web3 = add("web3.lab.test", "-H kvm:virtio_rng=off")
+  add("web4.lab.test", start=False)
+  ours = "/dev/urandom 1024 B/1000 ms rng0 virtio_rng"
+  assert status(cluster.master)[1] == [
+    "web1.lab.test urandom " + ours,
+    "web2.lab.test random rng-builtin unlimited my kvm_extra",
+    "web3.lab.test off none - - -"]
+  assert status(cluster.master, "web3 web1.lab.test")[1] == [
+    "web1.lab.test urandom " + ours,
+    "web3.lab.test off none - - -"]
+
+  web1.modify("-H virtio_rng=random")
+  web2.modify("-H virtio_rng=off")
+  web3.modify("-H virtio_rng=default")
+  assert status(cluster.master)[1] == [
+    "web1.lab.test random %s restart needed" % ours,
+    "web2.lab.test off rng-builtin unlimited my kvm_extra",
+    "web3.lab.test random none - - - restart needed"]
+  web1.modify("-H virtio_rng=off")
+  (rows, _) = status(cluster.master)
+  assert rows["web1.lab.test"] == {
+    "instance": "web1.lab.test", "configured": "off", "restart_needed": True,
+    "generators": [{"source": "/dev/urandom", "max_bytes": "1024",
+                    "period": "1000", "id": "rng0", "from": "virtio_rng"}]}
+  for instance in web1, web3:
+    instance.reboot("hard")
+  assert [row["restart_needed"] for row in status(cluster.master)[0].values()
+          ] == [False] * 3
+
+  for name in ("web4", "web9.lab.test"):
+    result = cluster.run("ganeti-virtio-rng status " + name, check=False)
+    assert result.returncode == 1
+    assert ("Failure: Instance '%s' does not run on this node" % name in
+            result.stderr)
+
+
+def test_status_without_the_configuration(cluster, add):
+  """A node that is no master candidate doesn't have it."""
+  node = cluster.nodes[1]
+  web1 = add("web1.lab.test", node=node)
+  assert "random /dev/random" in status(node)[1][0]
+  cluster.run("gnt-cluster modify --candidate-pool-size=1")
+  cluster.run("gnt-node modify --master-candidate=no %s" % node.name)
+  try:
+    result = node.run("ganeti-virtio-rng status")
+    assert "gnt-instance list -o name,hv/virtio_rng" in result.stderr
+    (rows, lines) = status(node)
+    assert lines == ["web1.lab.test ? /dev/random 1024 B/1000 ms rng0"
+                     " virtio_rng"]
+    assert rows["web1.lab.test"]["restart_needed"] is None
+  finally:
+    cluster.run("gnt-cluster modify --candidate-pool-size=10")
+    cluster.run("gnt-node modify --master-candidate=yes %s" % node.name)
+  expect(web1, "/dev/random")
+
+
+def test_status_after_a_migration(cluster, add):
+  """What came with it is its own, whatever the cluster says."""
+  web1 = add("web1.lab.test")
+  with cluster_parameter(cluster, virtio_rng="off"):
+    web1.migrate()
+    assert status(cluster.master)[1] == []
+    [line] = status(cluster.nodes[1])[1]
+  assert line == ("web1.lab.test off /dev/random 1024 B/1000 ms rng0 virtio_rng"
+                  " restart needed")
+
+
+def variables(node, path):
+  return dict(line.split("=", 1) for line in
+              node.run("cat %s" % path).stdout.splitlines() if "=" in line)
+
+
+def expect_as_born(environment, value):
+  """There is a variable of the parameter for each one of hv/disk_cache.
+
+  """
+  born = [name for name in environment if "HV_disk_cache" in name]
+  assert born
+  for name in born:
+    assert environment[name.replace("disk_cache", "virtio_rng")] == value
+
+
+def test_environment_of_hooks(cluster, web1):
+  node = cluster.master
+  hook = "/etc/ganeti/hooks/instance-start-pre.d/show"
+  node.run("mkdir -p {0} && printf '#!/bin/sh\\nenv > /tmp/hook.env\\n' > {1}"
+           " && chmod 755 {1}".format(hook.rpartition("/")[0], hook))
+  try:
+    for value in ("urandom", "off"):
+      web1.modify("-H virtio_rng=%s" % value)
+      web1.start()
+      expect_as_born(variables(node, "/tmp/hook.env"), value)
+      web1.stop()
+  finally:
+    node.run("rm %s" % hook)
+
+
+def test_environment_of_os_scripts(cluster, add):
+  node = cluster.master
+  web1 = add("web1.lab.test", "-t file -s 16M -H kvm:virtio_rng=urandom",
+             start=False)
+  with replaced(node, "/usr/share/ganeti/os/noop/create",
+                "sed '$ienv > /tmp/os.env'"):
+    cluster.run("gnt-instance reinstall -f %s" % web1.name)
+    expect_as_born(variables(node, "/tmp/os.env"), "urandom")
