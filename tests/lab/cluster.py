@@ -11,7 +11,7 @@ import shlex
 import socket
 
 from .guest import Guest
-from .node import Node, Switch
+from .node import Node, Rack
 
 
 _NAME = "cluster.lab.test"
@@ -54,7 +54,7 @@ class Cluster:
 
     """
     self.nodes = []
-    self._switch = Switch()
+    self._rack = Rack()
     self._release = release
     self._progress = progress
     try:
@@ -70,7 +70,7 @@ class Cluster:
     self._progress("Initializing the cluster")
     self.run("gnt-cluster init --no-etc-hosts --master-netdev=gnt0"
              " --enabled-hypervisors=kvm"
-             " --enabled-disk-templates=diskless,file"
+             " --enabled-disk-templates=diskless,file,sharedfile"
              " --nic-parameters=mode=bridged,link=br0"
              " --specs-nic-count=min=0 --specs-disk-size=min=1"
              " --specs-mem-size=min=64 --ipolicy-vcpu-ratio=64"
@@ -102,11 +102,11 @@ class Cluster:
 
     """
     name = "node%d.lab.test" % (len(self.nodes) + 1)
-    node = Node(self._release, name, _HOSTS[name], self._switch, _HOSTS,
+    node = Node(self._release, name, _HOSTS[name], self._rack, _HOSTS,
                 self._progress)
     self.nodes.append(node)
-    node.run("mkdir -p {0} && echo {0} > /etc/ganeti/file-storage-paths".format(
-      "/srv/ganeti/file-storage"))
+    node.run("mkdir -p /srv/ganeti/file-storage && ls -d /srv/ganeti/*storage"
+             " > /etc/ganeti/file-storage-paths")
     if deb:
       node.install(deb)
     return node
@@ -144,7 +144,7 @@ class Cluster:
     """
     for node in self.nodes:
       node.stop()
-    self._switch.close()
+    self._rack.close()
 
   @property
   def unchecked(self):

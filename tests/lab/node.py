@@ -36,6 +36,8 @@ cd /tmp/root
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs -o mode=755 run run
+mkdir -p srv/ganeti/shared-file-storage
+mount --bind /mnt srv/ganeti/shared-file-storage
 
 # Device nodes of its own, for tests to replace
 mount -t tmpfs -o mode=755 dev dev
@@ -94,18 +96,30 @@ def _mortal(*command):
   return ["setpriv", "--pdeathsig", "KILL"] + list(command)
 
 
-class Switch:
-  """An Ethernet switch: a bridge in a network namespace of its own.
+class Rack:
+  """What nodes share: an Ethernet switch and a file system.
+
+  The switch is a bridge in a network namespace, and the file system a tmpfs in
+  a mount namespace that those of the nodes are copies of.
 
   """
   def __init__(self):
     self._holder = subprocess.Popen(
-      _mortal("unshare", "--net", "sh", "-ec",
-              "ip link add lab type bridge; ip link set lab up; echo;"
+      _mortal("unshare", "--net", "--mount", "--propagation", "private",
+              "sh", "-ec",
+              "mount -t tmpfs -o mode=755 shared /mnt;"
+              " ip link add lab type bridge; ip link set lab up; echo;"
               " exec sleep infinity"),
       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
     if not self._holder.stdout.readline():
       raise RuntimeError("Can't make a network for the nodes")
+
+  def command(self, *command):
+    """Returns a command that sees the file system, at /mnt.
+
+    """
+    return ["nsenter", "--target", str(self._holder.pid), "--mount"] + list(
+      command)
 
   def plug(self, name, pid, address):
     """Gives a process's network namespace a link to the switch, named gnt0.
@@ -128,7 +142,7 @@ class Switch:
                     "sh", "-ec", script], check=True)
 
   def close(self):
-    """Removes the switch.
+    """Removes both.
 
     """
     self._holder.kill()
@@ -145,13 +159,13 @@ class Node:
       that an absolute symbolic link in there leads to the machine's own files
 
   """
-  def __init__(self, release, name, address, switch, hosts, progress):
+  def __init__(self, release, name, address, rack, hosts, progress):
     """Starts a node.
 
     @type release: str
     @type name: str
     @type address: str
-    @type switch: L{Switch}
+    @type rack: L{Rack}
     @type hosts: dict
     @param hosts: names that the node knows, with their addresses
     @type progress: callable
@@ -162,9 +176,9 @@ class Node:
     self.address = address
     base = node_base(release, progress)
     self._holder = subprocess.Popen(
-      _mortal("unshare", "--mount", "--uts", "--net", "--pid", "--ipc",
-              "--fork", "--kill-child",
-              "sh", "-c", _BOOT, "node", str(base), name),
+      _mortal(*rack.command(
+        "unshare", "--mount", "--uts", "--net", "--pid", "--ipc", "--fork",
+        "--kill-child", "sh", "-c", _BOOT, "node", str(base), name)),
       env={"PATH": _PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True)
     messages = []
@@ -181,7 +195,7 @@ class Node:
     self.root = Path("/proc/%d/root" % self._pid)
 
     try:
-      switch.plug(name.split(".")[0], self._pid, address)
+      rack.plug(name.split(".")[0], self._pid, address)
       hosts_file = "".join("%s %s %s\n" % (ip, host, host.split(".")[0])
                            for (host, ip) in hosts.items())
       (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n" +

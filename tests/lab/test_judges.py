@@ -6,7 +6,7 @@
 import re
 
 from .node import Node
-from .node import Switch
+from .node import Rack
 
 #: Modules whose tests know the parameters, or what they pass through
 MODULES = ["backend", "cli", "client.*", "config", "constants", "hypervisor",
@@ -37,8 +37,8 @@ def judge(node):
 
 def test_unit_tests_of_ganeti(release, deb, progress):
   """They give the same result with the package as without."""
-  switch = Switch()
-  node = Node(release, "node1.lab.test", "10.77.0.1", switch, {}, progress)
+  rack = Rack()
+  node = Node(release, "node1.lab.test", "10.77.0.1", rack, {}, progress)
   try:
     before = judge(node)
     assert all("Ran" in "".join(lines) for lines in before.values()), before
@@ -46,7 +46,7 @@ def test_unit_tests_of_ganeti(release, deb, progress):
     assert judge(node) == before
   finally:
     node.stop()
-    switch.close()
+    rack.close()
 
 
 def test_burnin(cluster):

@@ -17,9 +17,9 @@ import sys
 import time
 signal.signal(signal.SIGINT, signal.default_int_handler) # a job ignores it
 sys.path.insert(0, sys.argv[1])
-from lab.node import Node, Switch
-switch = Switch()
-node = Node(sys.argv[2], "node1.lab.test", "10.77.0.1", switch, {}, print)
+from lab.node import Node, Rack
+rack = Rack()
+node = Node(sys.argv[2], "node1.lab.test", "10.77.0.1", rack, {}, print)
 node.popen("sleep 1000")
 print("\\nup", flush=True)
 time.sleep(1000)
@@ -53,7 +53,7 @@ def test_nothing_is_left(release, number):
     while process.stdout.readline() != "up\n":
       assert process.poll() is None
     running = descendants(process.pid)
-    assert len(running) > 5 # it, the switch, unshare, sleep, sshd, ...
+    assert len(running) > 5 # it, the rack, unshare, sleep, sshd, ...
     process.send_signal(number)
     process.wait(30)
 

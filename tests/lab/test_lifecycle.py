@@ -153,28 +153,19 @@ def test_file_storage(cluster, add):
   expect(web1, "/dev/urandom")
 
 
-def test_hotplug_of_nics(cluster, add):
-  """They come and go before and after a migration."""
-  web1 = add("web1.lab.test", node=cluster.nodes[1])
+@pytest.mark.parametrize("device", ["net", "disk"])
+def test_hotplug(cluster, add, device):
+  """Devices come and go before and after a migration."""
+  how = {"net": "mode=bridged,link=br0", "disk": "size=16M"}[device]
+  web1 = add("web1.lab.test", "-t sharedfile -s 16M", node=cluster.nodes[1])
   expect(web1, "/dev/random") # a guest that is still booting ejects nothing
-  nothing = pci(web1)
+  before = pci(web1)
   for node in cluster.nodes[1], cluster.nodes[0]:
     assert web1.node == node
-    assert web1.hotplug("--net add:mode=bridged,link=br0").returncode == 0
-    assert pci(web1).items() > nothing.items()
+    assert web1.hotplug("--%s add:%s" % (device, how)).returncode == 0
+    assert pci(web1).items() > before.items()
     if node != cluster.master:
       web1.migrate()
-    assert web1.hotplug("--net remove").returncode == 0
-    wait_for(lambda: pci(web1) == nothing)
+    assert web1.hotplug("--%s remove" % device).returncode == 0
+    wait_for(lambda: pci(web1) == before)
     expect(web1, "/dev/random")
-
-
-def test_hotplug_of_disks(add):
-  web1 = add("web1.lab.test", "-t file -s 16M")
-  expect(web1, "/dev/random")
-  before = pci(web1)
-  assert web1.hotplug("--disk add:size=16M").returncode == 0
-  assert pci(web1).items() > before.items()
-  assert web1.hotplug("--disk remove").returncode == 0
-  wait_for(lambda: pci(web1) == before)
-  expect(web1, "/dev/random")

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from .node import Node
-from .node import Switch
+from .node import Rack
 
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGE = "/usr/lib/python3/dist-packages/ganeti_virtio_rng"
@@ -99,8 +99,8 @@ def test_installed_and_removed(release, deb, progress):
                         " -not -path '/tmp/*' -not -path '/proc/*'"
                         ).stdout.split())
 
-  switch = Switch()
-  node = Node(release, "node1.lab.test", "10.77.0.1", switch, {}, progress)
+  rack = Rack()
+  node = Node(release, "node1.lab.test", "10.77.0.1", rack, {}, progress)
   try:
     node.install(deb)
     assert [path for path in traces() if "startup.cpython-" in path]
@@ -110,7 +110,7 @@ def test_installed_and_removed(release, deb, progress):
     assert (result.stdout, result.stderr) == ("1\n", "")
   finally:
     node.stop()
-    switch.close()
+    rack.close()
 
 
 def test_truncated_extension(cluster):
