@@ -39,6 +39,26 @@ def value():
   return hvparams["virtio_rng"]
 
 assert rapi.GetInfo()["hvparams"]["kvm"]["virtio_rng"] == "random"
+
+def definition(*fields):
+  [found] = [field for field in rapi.QueryFields("instance", *fields)["fields"]
+             if field["name"].endswith(("disk_cache", "virtio_rng"))]
+  return dict((key, str(item).replace("disk_cache", "virtio_rng"))
+              for (key, item) in found.items())
+
+assert definition(["hv/virtio_rng"]) == definition(["hv/disk_cache"])
+assert [field["name"] for field in rapi.QueryFields("instance")["fields"]
+        ].count("hv/virtio_rng") == 1
+
+def refusal(field):
+  try:
+    rapi.Query("instance", ["name"], ["=", field, "off"])
+  except client.GanetiApiError as err:
+    return (err.code, str(err))
+
+(code, text) = refusal("hv/virtio_rng")
+assert code == refusal("nonsense")[0], (code, refusal("nonsense"))
+assert "be used in a filter" in text, text
 refused = ("Parameter 'virtio_rng' fails syntax check: The value must be one of:"
            " off, random, urandom (current value: 'foo')")
 
