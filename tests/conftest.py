@@ -18,14 +18,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ganeti_virtio_rng/site"),
 
 @pytest.hookimpl(tryfirst=True) # pytest-xdist looks at the marks later
 def pytest_collection_modifyitems(items):
-  """Keeps each release's tests, and so its clusters, in one process.
+  """Keeps the tests that share a cluster in one process, for each release.
 
   """
   for item in items:
     params = getattr(item, "callspec", None) and item.callspec.params or {}
     release = params.get("release", params.get("ganeti"))
     if release:
-      item.add_marker(pytest.mark.xdist_group(release))
+      kind = "shared" if "cluster" in item.fixturenames else "own"
+      item.add_marker(pytest.mark.xdist_group("%s-%s" % (release, kind)))
 
 
 @contextlib.contextmanager
