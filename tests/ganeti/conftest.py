@@ -16,11 +16,20 @@ from lab.base import node_base
 
 
 class Ganeti:
-  """One release's modules, by name: ganeti.constants, ganeti.objects, ..."""
+  """One release's modules, by name: ganeti.constants, ganeti.objects, ...
 
-  def __init__(self, release):
+  @ivar qemu: path of a program that runs the release's own QEMU
+
+  """
+
+  def __init__(self, release, folder):
+    self.release = release
     self.base = node_base(release, print)
     self.path = next(self.base.glob("usr/share/ganeti/3.*"))
+    self.qemu = str(folder / "kvm")
+    (folder / "kvm").write_text(
+      "#!/bin/sh\nexec chroot '%s' qemu-system-x86_64 \"$@\"\n" % self.base)
+    (folder / "kvm").chmod(0o755)
 
   def __getattr__(self, name):
     return importlib.import_module("ganeti.%s" % name)
@@ -56,8 +65,8 @@ class Ganeti:
 @pytest.fixture(scope="module",
                 params=os.environ.get("LAB_RELEASES",
                                       "bookworm trixie").split())
-def ganeti(request):
-  release = Ganeti(request.param)
+def ganeti(request, tmp_path_factory):
+  release = Ganeti(request.param, tmp_path_factory.mktemp("qemu"))
   sys.path.insert(0, str(release.path))
   release.forget()
   ganeti_virtio_rng_startup.start()
@@ -67,17 +76,13 @@ def ganeti(request):
 
 
 @pytest.fixture
-def hvparams(ganeti, tmp_path, monkeypatch):
+def hvparams(ganeti, monkeypatch):
   """A cluster's defaults, with the release's own QEMU.
 
   """
-  qemu = tmp_path / "kvm"
-  qemu.write_text("#!/bin/sh\nexec chroot '%s' qemu-system-x86_64 \"$@\"\n" %
-                  ganeti.base)
-  qemu.chmod(0o755)
   params = dict(ganeti.constants.HVC_DEFAULTS["kvm"])
-  params["kvm_path"] = str(qemu)
+  params["kvm_path"] = ganeti.qemu
   # where Ganeti 3.1 validates against this one, whatever kvm_path says
-  monkeypatch.setattr(ganeti.constants, "KVM_PATH", str(qemu))
+  monkeypatch.setattr(ganeti.constants, "KVM_PATH", ganeti.qemu)
   params["kernel_path"] = ""
   return params
