@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import subprocess
-import tempfile
 import time
 
 import ganeti_virtio_rng_loader as loader
@@ -85,12 +84,12 @@ def _save_settings(settings):
   """Writes the settings: all or nothing, also if it is killed.
 
   """
-  with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(loader.SETTINGS),
-                                   delete=False) as settings_file:
+  unfinished = loader.SETTINGS + ".new" # a second try writes it anew
+  with open(unfinished, "w") as settings_file:
     json.dump(settings, settings_file, indent=2, sort_keys=True)
     settings_file.flush()
     os.fsync(settings_file.fileno())
-  os.rename(settings_file.name, loader.SETTINGS)
+  os.rename(unfinished, loader.SETTINGS)
 
 
 def _create(path):
@@ -192,18 +191,25 @@ def _merge(saved, settings):
 
 def enable(_):
   settings = _saved_settings()
-  if settings is None and not os.path.exists(loader.DISABLED):
+  unfinished = [daemon for daemon in node.DAEMONS
+                if os.path.exists(node.RESTARTING % daemon)]
+  if (settings is None and not os.path.exists(loader.DISABLED) and
+      not unfinished):
     print("Nothing to do: ganeti-virtio-rng is not disabled on this node.")
     return 0
+  daemons = [daemon for daemon in node.DAEMONS if daemon in unfinished or
+             subprocess.call([node.DAEMON_UTIL, "check", daemon]) == 0]
+  for daemon in daemons:
+    _create(node.RESTARTING % daemon)
   _remove(loader.DISABLED)
   _remove(loader.LEAVING)
   node.import_ganeti()
 
-  for daemon in node.DAEMONS:
-    if subprocess.call([node.DAEMON_UTIL, "check", daemon]) == 0:
-      print("Restarting %s, so that it knows %s" % (daemon, HV_VIRTIO_RNG))
-      for action in ("stop", "start"):
-        subprocess.check_call([node.DAEMON_UTIL, action, daemon])
+  for daemon in daemons:
+    print("Restarting %s, so that it knows %s" % (daemon, HV_VIRTIO_RNG))
+    for action in ("stop", "start"):
+      subprocess.check_call([node.DAEMON_UTIL, action, daemon])
+    _remove(node.RESTARTING % daemon)
 
   if settings is not None:
     if not node.is_master():
@@ -250,11 +256,15 @@ def _change_configuration(change):
   from ganeti import wconfd
   from ganeti.utils import livelock
 
-  lock_file = livelock.LiveLock("virtio-rng")
+  # With the process id, as Ganeti adds only seconds: no second try may look as
+  # if the first were alive.
+  lock_file = livelock.LiveLock("virtio-rng_%d" % os.getpid())
   context = config.GetWConfdContext(None, lock_file)
   client = wconfd.Client()
   lock = ["cluster/BGL", "exclusive"]
   try:
+    # What was killed may still have it: wconfd looks only every five minutes.
+    client.CleanupLocks()
     client.UpdateLocksWaiting(context, constants.OP_PRIO_HIGHEST, [lock])
     while lock not in client.ListLocks(context):
       time.sleep(_PAUSE)

@@ -16,6 +16,10 @@ DAEMON_UTIL = "/usr/lib/ganeti/daemon-util"
 #: Those that load the package, and live long
 DAEMONS = ("ganeti-noded", "ganeti-rapi")
 
+#: Exists while one of them is restarted: if that is interrupted, the second try
+#: starts it though it doesn't run. The package's scripts know it, too.
+RESTARTING = "/run/ganeti-virtio-rng.%s"
+
 
 class Failure(Exception):
   """What the user is told before the command ends with exit status 1.
