@@ -4,6 +4,8 @@
 """The command ganeti-virtio-rng."""
 
 import argparse
+import os
+import signal
 import sys
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
@@ -24,6 +26,11 @@ def main(argv=None):
 
   """
   args = _parser().parse_args(argv)
+  # Ganeti's daemons, which aren't root, must see what is written.
+  os.umask(0o022)
+  # Locks are to be freed, also when a connection breaks.
+  for number in (signal.SIGHUP, signal.SIGTERM):
+    signal.signal(number, signal.default_int_handler)
   try:
     return args.function(args)
   except (node.Failure, EnvironmentError) as err:

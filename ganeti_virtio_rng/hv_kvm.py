@@ -16,12 +16,17 @@ from ganeti import pathutils
 from ganeti import utils
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
+from ganeti_virtio_rng import MAX_BYTES
+from ganeti_virtio_rng import PERIOD
 from ganeti_virtio_rng import VALUES
 from ganeti_virtio_rng import build_argv
 from ganeti_virtio_rng import check
 from ganeti_virtio_rng import check_source
 
 _OFF = VALUES[0]
+
+#: By which the device is known
+_LIMIT = ",max-bytes=%d,period=%d" % (MAX_BYTES, PERIOD)
 
 
 def extend(hv_kvm):
@@ -260,6 +265,8 @@ def _explain_failure(run):
     try:
       return run(self, name, kvm_cmd, *args, **kwargs)
     except errors.HypervisorError as err:
+      if not any(_LIMIT in str(arg) for arg in kvm_cmd):
+        raise # it has no device of ours
       # A QEMU without the device or its backend, or one that can't place it
       text = str(err)
       match = _COMPLAINT.search(text)
@@ -287,7 +294,7 @@ def _log_since(started, name):
     # The clock of files may be a tick late.
     if os.stat(path).st_mtime > started - 1:
       return utils.ReadFile(path)
-  except EnvironmentError:
+  except (EnvironmentError, ValueError): # ValueError: it isn't UTF-8
     pass
   return ""
 

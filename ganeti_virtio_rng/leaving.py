@@ -104,6 +104,10 @@ def _remove(path):
 
 def disable(args):
   node.import_ganeti(extended=False)
+  from ganeti import constants
+  if HV_VIRTIO_RNG in constants.HVS_PARAMETER_TYPES:
+    raise node.Failure("This Ganeti knows %s itself: the package does nothing"
+                       " and can be removed" % HV_VIRTIO_RNG)
   is_master = node.is_master()
   settings = _read_settings() if is_master else None
 
@@ -129,7 +133,9 @@ def disable(args):
 
   os.makedirs(os.path.dirname(loader.SETTINGS), exist_ok=True)
   if is_master:
-    _save_settings(_merge(_saved_settings(), settings))
+    if os.path.exists(loader.DISABLED): # by a run that was interrupted
+      settings = _merge(_saved_settings(), settings)
+    _save_settings(settings)
     _create(loader.LEAVING) # so that jobs which see the parameter tolerate it
     _create(loader.DISABLED)
     _wait_for_jobs()
@@ -160,12 +166,12 @@ def _others_in_effect():
   result = []
   for (name, port) in zip(nodes, cli.GetNodesSshPorts(nodes, client)):
     answer = runner.Run(name, constants.SSH_LOGIN_USER, _STANDS_ASIDE,
-                        port=port)
+                        port=port, quiet=False)
     if answer.exit_code == 1:
       result.append(name)
     elif answer.failed:
       raise node.Failure("Can't ask node %s whether ganeti-virtio-rng is in"
-                         " effect there; if it is down, mark it offline: %s" %
+                         " effect there: %s; if it is down, mark it offline" %
                          (name, answer.output.strip()))
   return result
 
@@ -193,8 +199,8 @@ def enable(_):
   settings = _saved_settings()
   unfinished = [daemon for daemon in node.DAEMONS
                 if os.path.exists(node.RESTARTING % daemon)]
-  if (settings is None and not os.path.exists(loader.DISABLED) and
-      not unfinished):
+  was_disabled = os.path.exists(loader.DISABLED)
+  if settings is None and not was_disabled and not unfinished:
     print("Nothing to do: ganeti-virtio-rng is not disabled on this node.")
     return 0
   daemons = [daemon for daemon in node.DAEMONS if daemon in unfinished or
@@ -211,11 +217,19 @@ def enable(_):
       subprocess.check_call([node.DAEMON_UTIL, action, daemon])
     _remove(node.RESTARTING % daemon)
 
-  if settings is not None:
-    if not node.is_master():
-      print("This node is not the master any more: %s keeps what was taken out"
-            " of the\nconfiguration." % loader.SETTINGS)
-      return 0
+  if settings is None:
+    if was_disabled and node.is_master():
+      print("What was taken out of the configuration is on the node that was"
+            " the master then;\ncopy it from there to %s and run this again to"
+            " put it back." % loader.SETTINGS)
+  elif not node.is_master():
+    # Nobody must take it for recent when this node is the master again.
+    kept = loader.SETTINGS + time.strftime(".%Y-%m-%d-%H-%M-%S")
+    os.rename(loader.SETTINGS, kept)
+    print("This node is not the master any more. What was taken out of the"
+          " configuration is\nin %s;\ncopy it to %s on the master and run this"
+          " there to put it back." % (kept, loader.SETTINGS))
+  else:
     _change_configuration(
       lambda cluster, instances: _put_back(settings, cluster, instances))
     print("The configuration has %s again." % HV_VIRTIO_RNG)
@@ -231,13 +245,18 @@ def _wait_for_jobs():
   started = ["|"] + [["=", "status", status]
                      for status in ("waiting", "running", "canceling")]
   client = luxi.Client()
-  ids = [row[0][1] for row in client.Query("job", ["id"], started).data]
-  while ids:
-    print("Waiting for %d job%s ..." % (len(ids), "s" if len(ids) > 1 else ""),
-          flush=True)
+
+  def running():
+    return set(row[0][1] for row in client.Query("job", ["id"], started).data)
+
+  (waiting, jobs) = (None, running())
+  while jobs:
+    if jobs != waiting:
+      print("Waiting for these jobs: %s" % ", ".join(map(str, sorted(jobs))),
+            flush=True)
+    waiting = jobs
     time.sleep(_PAUSE)
-    still = [row[0][1] for row in client.Query("job", ["id"], started).data]
-    ids = [job for job in ids if job in still]
+    jobs = waiting & running()
 
 
 def _change_configuration(change):
@@ -265,6 +284,7 @@ def _change_configuration(change):
   try:
     # What was killed may still have it: wconfd looks only every five minutes.
     client.CleanupLocks()
+    print("Waiting for the cluster lock", flush=True)
     client.UpdateLocksWaiting(context, constants.OP_PRIO_HIGHEST, [lock])
     while lock not in client.ListLocks(context):
       time.sleep(_PAUSE)
@@ -273,9 +293,10 @@ def _change_configuration(change):
     for target in change(cfg.GetClusterInfo(), instances):
       cfg.Update(target, lambda message: None)
   finally:
-    client.FreeLocksLevel(context, "cluster")
-    lock_file.close()
-    _remove(lock_file.GetPath())
+    try:
+      client.FreeLocksLevel(context, "cluster")
+    finally:
+      lock_file.close()
 
 
 def _take_out(cluster, instances):

@@ -10,11 +10,14 @@ comes from that.
 """
 
 import functools
+import os
 
 from ganeti import _constants
 from ganeti import constants
 from ganeti import errors
 from ganeti import objects
+
+import ganeti_virtio_rng_loader as loader
 
 from ganeti_virtio_rng import DEFAULT
 from ganeti_virtio_rng import HV_VIRTIO_RNG
@@ -64,15 +67,14 @@ def _definition():
 def _query(query):
   @functools.wraps(query)
   def Query(self, what, fields, qfilter): # pylint: disable=C0103
-    if what != constants.QR_INSTANCE:
+    if not (what == constants.QR_INSTANCE and
+            (FIELD in fields or _mentions(qfilter)) and _is_enabled()):
       return query(self, what, fields, qfilter)
     if _mentions(qfilter):
       raise errors.OpPrereqError("Field '%s' can't be used in a filter; list"
                                  " it with \"-o name,%s\" and select from the"
                                  " output" % (FIELD, FIELD),
                                  errors.ECODE_INVAL)
-    if FIELD not in fields:
-      return query(self, what, fields, qfilter)
 
     rest = [name for name in fields if name != FIELD]
     response = query(self, what, rest + _SOURCES, qfilter)
@@ -83,6 +85,13 @@ def _query(query):
     return response
 
   return Query
+
+
+def _is_enabled():
+  """Whether the field is to be known: rapi goes on running when it is disabled.
+
+  """
+  return not os.path.exists(loader.DISABLED)
 
 
 def _replace_sources(row, places, function):
@@ -135,7 +144,7 @@ def _query_fields(query_fields):
   @functools.wraps(query_fields)
   def QueryFields(self, what, fields): # pylint: disable=C0103
     response = query_fields(self, what, fields)
-    if what == constants.QR_INSTANCE:
+    if what == constants.QR_INSTANCE and _is_enabled():
       if fields:
         response.fields = [_definition() if field.name == FIELD else field
                            for field in response.fields]

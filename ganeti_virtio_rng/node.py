@@ -44,6 +44,23 @@ def import_ganeti(extended=True):
     raise Failure("Ganeti is not installed on this node: %s" % err)
 
 
+def has_instances():
+  """Whether Ganeti may start instances on this node.
+
+  @rtype: bool
+  @return: also if the node belongs to no cluster yet
+
+  """
+  from ganeti import errors
+  from ganeti import netutils
+  from ganeti import ssconf
+  try:
+    vm_capable = ssconf.SimpleStore().GetNodesVmCapable()
+  except errors.ConfigurationError:
+    return True
+  return vm_capable.get(netutils.Hostname.GetSysName(), True)
+
+
 def is_master():
   """Whether this node is the master of its cluster.
 

@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 
+import ganeti_virtio_rng_loader as loader
+
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES
 from ganeti_virtio_rng import __version__
@@ -31,11 +33,11 @@ import ganeti_virtio_rng_loader as loader
 json.dump({
   "version": constants.RELEASE_VERSION,
   "in_effect": "%s" in hv_kvm.KVMHypervisor.PARAMETERS,
-  "errors": [str(err) for err in loader.errors],
+  "errors": ["%%s: %%s" %% (type(err).__name__, err) for err in loader.errors],
   }, sys.stdout)
 """ % HV_VIRTIO_RNG
 
-_AGAIN = "install the package again"
+_AGAIN = "install the package again, or a version made for this Ganeti"
 
 _OFF = "set %s to '%s' where this node is used" % (HV_VIRTIO_RNG, VALUES[0])
 
@@ -62,20 +64,23 @@ def _findings():
   yield _Finding("package", __version__, None)
   (finding, in_effect) = _look_at_ganeti()
   yield finding
+  if in_effect is None:
+    return
   node.import_ganeti()
   if in_effect: # else they would have to be restarted once more
     for daemon in node.DAEMONS:
       yield _look_at_daemon(daemon)
-  yield _look_at_qemu()
-  for value in VALUES[1:]:
-    yield _look_at_source(value)
-  yield _look_at_kernel()
+  if node.has_instances():
+    yield _look_at_qemu()
+    for value in VALUES[1:]:
+      yield _look_at_source(value)
+    yield _look_at_kernel()
 
 
 def _look_at_ganeti():
   """Asks Ganeti's modules whether they know the parameter.
 
-  @return: finding, and whether they do
+  @return: finding, and whether they do; None if there is no Ganeti
 
   """
   # Isolated from what a root shell's environment and directory may hold
@@ -86,13 +91,17 @@ def _look_at_ganeti():
   if result.returncode != 0:
     reason = (result.stderr.splitlines() or ["killed"])[-1]
     return (_Finding("Ganeti", "its modules can't be loaded: %s" % reason,
-                     "install Ganeti"), False)
+                     "install Ganeti"), None)
 
   answer = json.loads(result.stdout)
   version = answer["version"]
   if answer["in_effect"]:
     return (_Finding("Ganeti", "%s, knows %s" % (version, HV_VIRTIO_RNG), None),
             True)
+  if os.path.exists(loader.LEAVING):
+    return (_Finding("Ganeti", "%s, 'ganeti-virtio-rng disable' was interrupted"
+                     % version, "run it again, or 'ganeti-virtio-rng enable'"),
+            False)
   if answer["errors"]:
     return (_Finding("Ganeti", "%s, %s is not available: %s" %
                      (version, HV_VIRTIO_RNG, "; ".join(answer["errors"])),

@@ -26,8 +26,11 @@ def status(args):
   """
   node.import_ganeti()
   configured = _configured_values()
-  rows = [_describe(name, pid, configured)
-          for (name, pid) in sorted(_running(args.names).items())]
+  rows = []
+  for (name, pid) in sorted(_running(args.names).items()):
+    argv = _command_line(pid)
+    if argv: # else it has been stopped meanwhile
+      rows.append(_describe(name, argv, configured))
   if args.json:
     json.dump(rows, sys.stdout, indent=2)
     print()
@@ -88,15 +91,29 @@ def _configured_values():
     if instance.hypervisor == constants.HT_KVM}
 
 
-def _describe(name, pid, configured):
+def _command_line(pid):
+  """Reads the command line of a process.
+
+  @rtype: list of str
+  @return: empty if the process is gone, or a zombie
+
+  """
+  try:
+    with open("/proc/%d/cmdline" % pid, errors="surrogateescape") as cmdline:
+      text = cmdline.read()
+  except (FileNotFoundError, ProcessLookupError):
+    text = ""
+  return text.split("\0")[:-1]
+
+
+def _describe(name, argv, configured):
   """Compares an instance's configured value with what its QEMU has.
 
   @rtype: dict
   @return: restart_needed is None if nobody can tell
 
   """
-  with open("/proc/%d/cmdline" % pid, errors="surrogateescape") as cmdline:
-    generators = _generators(cmdline.read().rstrip("\0").split("\0"))
+  generators = _generators(argv)
   value = configured and configured.get(name)
   if value is None:
     restart_needed = None

@@ -60,7 +60,7 @@ def find_spec(fullname, path, target):
   if os.path.exists(DISABLED):
     if not os.path.exists(LEAVING):
       return None
-    errors.append("disabled")
+    errors[:] = ["disabled"]
 
   finders = list(sys.meta_path)
   if startup in finders:

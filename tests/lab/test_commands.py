@@ -10,6 +10,7 @@ import pytest
 
 from .expectations import cluster_parameter
 from .expectations import expect
+from .test_lifecycle import wait_for
 from .test_package import PACKAGE
 from .test_package import restart
 
@@ -98,8 +99,10 @@ def disabled(node):
   (lambda node: without(
     node, "_GenerateKVMRuntime",
     "/etc/ganeti/share/ganeti/hypervisor/hv_kvm/__init__.py"),
-   "virtio_rng is not available: '_GenerateKVMRuntime'; install the package"
-   " again"),
+   "virtio_rng is not available: KeyError: '_GenerateKVMRuntime'; install the"
+   " package again, or a version made for this Ganeti"),
+  (lambda node: missing(node, "/etc/ganeti/share/ganeti/luxi.py"),
+   "Ganeti: ERROR: its modules can't be loaded: "),
   ])
 def test_problem(cluster, state, problem):
   node = cluster.nodes[1]
@@ -111,6 +114,18 @@ def test_problem(cluster, state, problem):
     findings = json.loads(node.run(CHECK + " --json", check=False).stdout)
     assert [finding for finding in findings if finding["way_out"]] != []
   assert node.run(CHECK).returncode == 0
+
+
+def test_check_where_no_instance_may_run(cluster):
+  node = cluster.nodes[1]
+  cluster.run("gnt-node modify --vm-capable=no %s" % node.name)
+  try:
+    with missing(node, QEMU):
+      # what the node has of the configuration follows a moment later
+      wait_for(lambda: node.run(CHECK, check=False).returncode == 0)
+      assert "QEMU" not in node.run(CHECK).stdout
+  finally:
+    cluster.run("gnt-node modify --vm-capable=yes %s" % node.name)
 
 
 def test_check_on_all_nodes(cluster):

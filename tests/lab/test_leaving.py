@@ -10,11 +10,16 @@ import pytest
 
 from .expectations import configuration
 from .expectations import expect
+from .test_commands import CHECK
+from .test_commands import replaced
+from .test_rollout import daemons
 from .test_rollout import verify
 
 DISABLE = "gnt-cluster command ganeti-virtio-rng disable --yes"
 
 ENABLE = "gnt-cluster command ganeti-virtio-rng enable"
+
+SETTINGS = "/var/lib/ganeti-virtio-rng/settings.json"
 
 
 def essence(value):
@@ -129,9 +134,13 @@ def test_removal_of_what_is_in_use(bare_cluster, deb):
   output = cluster.run("dpkg -r ganeti-virtio-rng").stdout
   assert "Run 'ganeti-virtio-rng disable' on the master" in output
   cluster.master.install(deb)
-  cluster.run(DISABLE)
+  # Ganeti's daemons aren't root, and must see what root has written.
+  cluster.run("umask 077; ganeti-virtio-rng disable --yes")
   assert "virtio_rng" not in json.dumps(configuration(cluster))
+  assert unknown(cluster)
+  before = daemons(cluster.master)
   cluster.master.install(deb) # an upgrade keeps it so
+  assert daemons(cluster.master) == before
   assert unknown(cluster)
 
 
@@ -163,8 +172,8 @@ def test_killed_and_run_again(bare_cluster, deb):
     "gnt-instance info web1.lab.test").stdout
 
 
-def test_enable_where_the_master_was(bare_cluster, deb):
-  """What it can't put back it keeps, until it can."""
+def test_another_master_meanwhile(bare_cluster, deb):
+  """What a node can't put back it keeps, and says where it belongs."""
   cluster = bare_cluster(nodes=2)
   (first, second) = cluster.nodes
   for node in cluster.nodes:
@@ -172,11 +181,23 @@ def test_enable_where_the_master_was(bare_cluster, deb):
   cluster.run("gnt-cluster modify -H kvm:virtio_rng=urandom")
   cluster.run(DISABLE)
   second.run("gnt-cluster master-failover --yes-do-it")
+  output = second.run("ganeti-virtio-rng enable").stdout
+  assert "on the node that was the master then" in output
   output = first.run("ganeti-virtio-rng enable").stdout
   assert "not the master" in output
+  [kept] = first.run("ls %s.*" % SETTINGS).stdout.split()
+  assert kept in output
+  (second.root / SETTINGS[1:]).write_text((first.root / kept[1:]).read_text())
+  second.run("ganeti-virtio-rng enable")
+  assert "virtio_rng: urandom" in second.run("gnt-cluster info").stdout
+
+  # What the former master has kept never comes back by itself.
+  second.run("gnt-cluster modify -H kvm:virtio_rng=off")
   first.run("gnt-cluster master-failover --yes-do-it")
-  first.run("ganeti-virtio-rng enable")
-  assert "virtio_rng: urandom" in first.run("gnt-cluster info").stdout
+  assert "Nothing to do" in first.run("ganeti-virtio-rng enable").stdout
+  cluster.run(DISABLE)
+  cluster.run(ENABLE)
+  assert "virtio_rng: off" in first.run("gnt-cluster info").stdout
 
 
 def test_master_daemons_that_do_not_run(bare_cluster, deb):
@@ -191,6 +212,64 @@ def test_master_daemons_that_do_not_run(bare_cluster, deb):
     assert "Traceback" not in result.stderr
     assert result.returncode == (1 if action == "stop" else 0), result.stderr
   assert "virtio_rng" not in json.dumps(configuration(cluster))
+
+
+def test_interrupted(cluster):
+  """By a connection that breaks, while it waits for a job."""
+  (master, other) = cluster.nodes
+  other.run("ganeti-virtio-rng disable --yes")
+  try:
+    cluster.run("gnt-debug delay --no-master --submit 5 && sleep 2")
+    process = master.popen("exec ganeti-virtio-rng disable --yes")
+    lines = iter(process.stdout.readline, "")
+    assert any("Waiting for these jobs: " in line for line in lines)
+    master.run("pkill -HUP -f '[g]aneti-virtio-rng disable'")
+    (_, stderr) = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Interrupted; run the same command again" in stderr
+
+    result = master.run(CHECK, check=False)
+    assert result.returncode == 1
+    assert ("'ganeti-virtio-rng disable' was interrupted; run it again, or"
+            " 'ganeti-virtio-rng enable'" in result.stdout)
+    output = master.run("/var/lib/dpkg/info/ganeti-virtio-rng.prerm remove")
+    assert "Run 'ganeti-virtio-rng disable' on the master" in output.stdout
+  finally:
+    cluster.run(ENABLE)
+  assert "virtio_rng: random" in cluster.run("gnt-cluster info").stdout
+  assert master.run(CHECK).returncode == 0
+
+
+def test_node_that_is_down(cluster):
+  """Nobody knows what it will do as the master, unless it is offline."""
+  node = cluster.nodes[1]
+  node.run("pkill -o sshd")
+  result = cluster.run("ganeti-virtio-rng disable --yes", check=False)
+  assert result.returncode == 1
+  assert "Can't ask node node2.lab.test" in result.stderr
+  assert "Connection refused" in result.stderr
+  cluster.run("gnt-node modify --offline=yes --force %s" % node.name)
+  try:
+    cluster.run("ganeti-virtio-rng disable --yes")
+    assert "virtio_rng" not in json.dumps(configuration(cluster))
+    cluster.run("ganeti-virtio-rng enable")
+  finally:
+    node.run("/usr/sbin/sshd")
+    cluster.run("gnt-node modify --offline=no --force %s" % node.name)
+    cluster.run("gnt-node modify --master-candidate=yes %s" % node.name)
+  assert "virtio_rng: random" in cluster.run("gnt-cluster info").stdout
+
+
+def test_ganeti_that_knows_it(cluster):
+  """There is nothing to leave."""
+  node = cluster.master
+  with replaced(node, "/etc/ganeti/share/ganeti/_constants.py",
+                "sed '$aHVS_PARAMETER_TYPES[\"virtio_rng\"] = \"string\"'"):
+    result = node.run("ganeti-virtio-rng disable --yes", check=False)
+    output = node.run("/var/lib/dpkg/info/ganeti-virtio-rng.prerm remove")
+  assert result.returncode == 1
+  assert "This Ganeti knows virtio_rng itself" in result.stderr
+  assert output.stdout == ""
 
 
 @pytest.mark.parametrize("arguments, status", [
