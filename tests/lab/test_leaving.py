@@ -136,6 +136,7 @@ def test_removal_of_what_is_in_use(bare_cluster, deb):
   cluster.master.install(deb)
   # Ganeti's daemons aren't root, and must see what root has written.
   cluster.run("umask 077; ganeti-virtio-rng disable --yes")
+  cluster.run("gnt-cluster modify -H kvm:acpi=true")
   assert "virtio_rng" not in json.dumps(configuration(cluster))
   assert unknown(cluster)
   before = daemons(cluster.master)
