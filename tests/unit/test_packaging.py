@@ -93,6 +93,41 @@ def test_sdist_is_complete(distributions):
   assert set(tracked.stdout.split()) <= names | {".gitignore"}
 
 
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+  """The shared library of the Debian package that tests/package built.
+
+  """
+  path = tmp_path_factory.mktemp("package")
+  (package, ) = (ROOT / "build/package").glob("ganeti-virtio-rng_*.deb")
+  subprocess.run(["dpkg-deb", "--extract", str(package), str(path)], check=True)
+  (found, ) = path.rglob("*.so")
+  return str(found)
+
+
+def test_only_the_limited_api(library):
+  """Each symbol of Python's is one that its headers declare for 3.6."""
+  includes = subprocess.run(["python3-config", "--includes"], check=True,
+                            stdout=subprocess.PIPE, text=True).stdout.split()
+  declared = subprocess.run(
+    ["gcc", "-E", "-DPy_LIMITED_API=0x03060000", "-DPY_SSIZE_T_CLEAN",
+     "-include", "Python.h", "-xc", "/dev/null"] + includes,
+    check=True, stdout=subprocess.PIPE, text=True).stdout
+  needed = subprocess.run(["nm", "--dynamic", "--undefined-only", library],
+                          check=True, stdout=subprocess.PIPE, text=True).stdout
+  needed = set(re.findall(r" U (_?Py\w+)", needed))
+  assert "PyModuleDef_Init" in needed
+  assert needed - set(re.findall(r"\w+", declared)) == set()
+
+
+def test_library_is_hardened(library):
+  """As Debian 12 does it, whose compilers don't protect branches."""
+  result = subprocess.run(
+    ["hardening-check", "--nocfprotection", library],
+    check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+  assert result.returncode == 0, result.stdout
+
+
 def test_types_are_the_modules():
   """mypy's stubtest compares _core.pyi with the extension."""
   result = subprocess.run(
