@@ -6,17 +6,83 @@
 import json
 import re
 
+import pytest
+
+from hypothesis import example
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ganeti_virtio_rng import VALUES
 from ganeti_virtio_rng import build_argv
 from ganeti_virtio_rng import check
+from ganeti_virtio_rng import check_source
 
-ANY_TEXT = st.text(st.characters())  # surrogates and NULs among them
-ANYTHING = st.one_of(ANY_TEXT, st.binary(), st.integers(), st.none(),
-                     st.floats(), st.sampled_from(VALUES),
-                     st.tuples(ANY_TEXT), st.booleans())
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
+
+
+class Mine(Exception):
+  """What the methods of hostile objects raise."""
+
+
+def hostile(base):
+  """A subclass whose special methods raise.
+
+  All but those that make it, and those by which isinstance looks at it.
+
+  """
+  def fail(*_, **__):
+    raise Mine()
+
+  others = ("__new__", "__init__", "__init_subclass__", "__subclasshook__",
+            "__class__", "__getattribute__")
+  return type("Hostile", (base, ),
+              {name: fail for name in dir(base) if name not in others and
+               name.startswith("__") and callable(getattr(base, name))})
+
+
+class Liar(list):
+  """A list that has some items, shows others, and changes as one looks."""
+
+  def __init__(self, items, shown, length):
+    super().__init__(items)
+    self._shown = shown
+    self._length = length
+
+  def __len__(self):
+    return self._length
+
+  def __getitem__(self, index):
+    raise Mine()
+
+  def __iter__(self):
+    for item in self._shown:
+      self.clear()
+      yield item
+      self.extend([item] * 100)
+
+
+ANY_TEXT = st.text(st.characters()) # surrogates and NULs among them
+STRINGS = st.builds(lambda kind, text: kind(text),
+                    st.sampled_from([str, hostile(str)]),
+                    st.one_of(ANY_TEXT, st.sampled_from(VALUES)))
+MEGABYTES = ANY_TEXT.map(lambda text: "%s," % text * 500000)
+OTHERS = st.one_of(
+  st.binary(), st.integers(), st.none(), st.floats(), st.booleans(),
+  st.tuples(ANY_TEXT), st.lists(st.sampled_from(VALUES)),
+  st.dictionaries(ANY_TEXT, st.none()), st.functions(), st.from_type(type),
+  st.sampled_from([object, int, bytes, list, tuple, dict, Exception]).map(
+    lambda base: hostile(base)()))
+ANYTHING = st.one_of(STRINGS, OTHERS)
+
+
+def content(value):
+  """What a str holds, without asking its methods; None for what is no str.
+
+  """
+  return str.__getitem__(value, slice(None)) if isinstance(value, str) else None
+
 
 DRIVERS = st.sampled_from(["virtio-rng-pci", "virtio-rng", "vhost-user-rng-pci",
                            "virtio-rng-pci-transitional", "virtio-balloon",
@@ -42,21 +108,48 @@ def write(option, form, kind, ident):
   return [option, json.dumps({"id": ident, key: kind, "x": {key: "e1000"}})]
 
 
-@given(ANYTHING)
+@given(st.one_of(ANYTHING, MEGABYTES))
 def test_check(value):
-  assert check(value) is (isinstance(value, str) and value in VALUES)
+  assert check(value) is (content(value) in VALUES)
 
 
-@given(ANY_TEXT)
+@given(st.one_of(STRINGS, MEGABYTES))
 def test_only_three_strings_reach_qemu(value):
-  try:
+  text = content(value)
+  if text in VALUES:
+    assert check_source(value) is None
     argv = build_argv(value)
-  except ValueError as err:
-    assert value not in VALUES
-    assert str(err).endswith("urandom (current value: '%s')" % value)
-  else:
-    assert value in VALUES
-    assert len(argv) == (0 if value == "off" else 4)
+    assert argv == build_argv(text)
+    assert len(argv) == (0 if text == "off" else 4)
+    return
+  for function in (check_source, build_argv):
+    with pytest.raises(ValueError) as context:
+      function(value)
+    assert str(context.value) == (
+      "Parameter 'virtio_rng' fails syntax check: The value must be one of:"
+      " off, random, urandom (current value: '%s')" % text)
+
+
+@given(OTHERS)
+def test_nothing_but_strings(value):
+  for function in (check_source, build_argv):
+    with pytest.raises(TypeError, match="^Parameter 'virtio_rng' must be a"):
+      function(value)
+
+
+@given(ANYTHING, ANYTHING, ANYTHING)
+def test_any_arguments(value, kvm_cmd, pci_slot):
+  try:
+    argv = build_argv(value, kvm_cmd, pci_slot)
+  except (TypeError, ValueError):
+    return
+  except Mine: # of a list, or of a number that is no slot
+    assert isinstance(kvm_cmd, (list, tuple)) or isinstance(pci_slot, int)
+    return
+  assert content(value) in VALUES
+  assert isinstance(kvm_cmd, (list, tuple))
+  assert pci_slot is None or 1 <= pci_slot <= 31
+  assert [type(arg) for arg in argv] in ([], [str] * 4)
 
 
 @given(st.sampled_from(VALUES), OPTIONS,
@@ -86,7 +179,34 @@ def test_any_command_line(value, options, pci_slot):
   assert build_argv(value, kvm_cmd + argv) == []
 
 
+@example("random", ["-device", "x,\ud800" * 1000000, "x" * 1000000])
 @given(st.sampled_from(["random", "urandom"]), st.lists(ANYTHING))
 def test_arbitrary_items(value, kvm_cmd):
   argv = build_argv(value, kvm_cmd)
   assert len(argv) == 4 and argv[1].endswith(",id=rng0")
+
+
+@given(st.lists(STRINGS), OPTIONS, st.sampled_from([str, hostile(str)]),
+       st.sampled_from([0, 1, 100, 10 ** 6]))
+def test_lists_that_lie(items, options, kind, length):
+  """What it shows to who walks through it is what counts, as for QEMU."""
+  shown = [arg for option in options for arg in write(*option)]
+  assert (build_argv("random", Liar(items, map(kind, shown), length)) ==
+          build_argv("random", shown))
+
+
+def test_lists_that_raise():
+  class List(list):
+    def __iter__(self):
+      yield "-device"
+      raise Mine()
+
+  with pytest.raises(Mine):
+    build_argv("random", List())
+  with pytest.raises(Mine):
+    build_argv("random", hostile(list)())
+  for length in (-1, 2 ** 100): # no list of Python's has
+    with pytest.raises((ValueError, OverflowError)):
+      build_argv("random", Liar([], [], length))
+  with pytest.raises(MemoryError):
+    build_argv("random", Liar([], [], 2 ** 62))
