@@ -141,15 +141,30 @@ def test_nothing_but_strings(value):
 def test_any_arguments(value, kvm_cmd, pci_slot):
   try:
     argv = build_argv(value, kvm_cmd, pci_slot)
-  except (TypeError, ValueError):
-    return
-  except Mine: # of a list, or of a number that is no slot
-    assert isinstance(kvm_cmd, (list, tuple)) or isinstance(pci_slot, int)
+  except (TypeError, ValueError, Mine): # of a list or a slot that is hostile
     return
   assert content(value) in VALUES
-  assert isinstance(kvm_cmd, (list, tuple))
-  assert pci_slot is None or 1 <= pci_slot <= 31
   assert [type(arg) for arg in argv] in ([], [str] * 4)
+
+
+@given(st.booleans().flatmap(
+  lambda typed: st.sampled_from([None, -1, 0, 1, 31, 32, 2 ** 32 + 1]) if typed
+  else ANYTHING))
+def test_any_slot(slot):
+  if slot is None or type(slot) is int and 1 <= slot <= 31:
+    assert len(build_argv("random", [], slot)) == 4
+  else:
+    with pytest.raises((TypeError, ValueError, Mine)):
+      build_argv("random", [], slot)
+
+
+@given(ANYTHING)
+def test_any_type_of_command_line(kvm_cmd):
+  if type(kvm_cmd) in (list, tuple):
+    assert len(build_argv("random", kvm_cmd)) == 4
+  else:
+    with pytest.raises((TypeError, Mine)):
+      build_argv("random", kvm_cmd)
 
 
 @given(st.sampled_from(VALUES), OPTIONS,
