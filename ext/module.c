@@ -93,11 +93,9 @@ static PyObject *set_error(enum virtio_rng_status status,
     case VIRTIO_RNG_WRONG_DEVICE:
         set_wrong_device(source);
         break;
+    case VIRTIO_RNG_OK: /* not asked for */
     case VIRTIO_RNG_ERRNO:
         PyErr_SetFromErrnoWithFilename(PyExc_OSError, source->device);
-        break;
-    case VIRTIO_RNG_OK:
-        PyErr_SetString(PyExc_SystemError, "no error to raise");
         break;
     }
     return NULL;
@@ -117,10 +115,8 @@ parse(PyObject *value, const struct virtio_rng_source **source)
     /* One character too many comes along if the string is too long. */
     length =
         PyUnicode_AsWideChar(value, wide, VIRTIO_RNG_MAX_VALUE_LENGTH + 1);
-    if (length < 0) {
-        PyErr_Clear();
-    }
     if (length < 0 || length > VIRTIO_RNG_MAX_VALUE_LENGTH) {
+        PyErr_Clear(); /* before Python 3.8, there may be no memory for it */
         return VIRTIO_RNG_BAD_VALUE;
     }
     for (Py_ssize_t i = 0; i < length; i++) {

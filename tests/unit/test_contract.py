@@ -144,9 +144,10 @@ class TestBuildArgv(unittest.TestCase):
 
   def test_generator_in_command_line(self):
     for sequence in (list, tuple):
-      self.assertEqual(
-        build_argv("random", sequence(["kvm", "-device", "virtio-rng-pci"])),
-        [])
+      for option in ("-device", "--device"):
+        self.assertEqual(
+          build_argv("random", sequence(["kvm", option, "virtio-rng-pci"])),
+          [])
     self.assertEqual(
       build_argv("random", ["-device", '{"driver":"virtio-rng-pci"}']), [])
 

@@ -29,15 +29,15 @@ else:
 WRONG = "19: /dev/random: Not Linux's random number generator"
 
 
-def check_source(value, setup, options=""):
+def check_source(value, setup, options="", code=CHECK, under=""):
   """Runs check_source(value) in a /dev that the shell commands made.
 
   """
-  script = ("mount -t tmpfs %s none /dev && %s && exec '%s' -c \"$1\"" %
-            (options, setup, sys.executable))
+  script = ("mount -t tmpfs %s none /dev && %s && exec %s '%s' -c \"$1\"" %
+            (options, setup, under, sys.executable))
   return subprocess.run(
     ["unshare", "--mount", "--propagation", "private", "sh", "-c", script,
-     "sh", CHECK % value],
+     "sh", code % value],
     cwd=str(ROOT), check=True, universal_newlines=True,
     stdout=subprocess.PIPE).stdout.strip()
 
@@ -56,6 +56,7 @@ def test_generator(setup):
   "mknod /dev/random c 1 3", # null
   "mknod /dev/random c 1 5", # zero
   "mknod /dev/random c 1 7", # full
+  "mknod /dev/random c 10 200", # net/tun
   "mknod /dev/random b 1 8",
   "mknod /dev/random p",
   "echo seed > /dev/random",
@@ -82,3 +83,35 @@ def test_missing():
 def test_unreadable():
   assert (check_source("random", "mknod /dev/random c 1 8", "-o nodev") ==
           "13: /dev/random: Permission denied")
+
+
+@pytest.mark.parametrize("call, error, result", [
+  ("openat", "EINTR:when=1..3", "fine"),
+  ("openat", "EMFILE", "24: /dev/random: Too many open files"),
+  ("statx", "EIO", "5: /dev/random: Input/output error"),
+  ])
+def test_failing_call(call, error, result):
+  """The kernel fails, or is interrupted, where it hardly ever does."""
+  strace = ("strace -qq -o /dev/log -P /dev/random -e trace=%s"
+            " -e inject=%s:error=%s" % (call, call, error))
+  devices = "mknod /dev/random c 1 8 && mknod /dev/null c 1 3"
+  assert check_source("random", devices, under=strace) == result
+
+
+NO_MEMORY = """
+import sys
+sys.path.insert(0, "tests/unit")
+from ganeti_virtio_rng import check_source
+from test_memory import outcome
+results = [(MemoryError, "")]
+while results[-1] == results[0]:
+  results.append(outcome(check_source, (%r, ), (len(results) - 1, 0)))
+print(len(results) > 2, *results[-1])
+"""
+
+
+def test_no_memory_for_the_error():
+  """Each allocation fails in turn, as in test_memory.py."""
+  assert (check_source("random", "mkfifo /dev/random", code=NO_MEMORY) ==
+          "True <class 'OSError'> [Errno 19] Not Linux's random number"
+          " generator: '/dev/random'")
