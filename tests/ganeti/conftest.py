@@ -58,7 +58,7 @@ class Ganeti:
   def forget(self):
     for name in list(sys.modules):
       if (name.partition(".")[0] == "ganeti" or
-          name == "ganeti_virtio_rng.hv_kvm"):
+          name in ("ganeti_virtio_rng.hv_kvm", "ganeti_virtio_rng.luxi")):
         del sys.modules[name]
 
 
