@@ -248,6 +248,61 @@ def test_id_that_kvm_extra_took(ganeti, kvm, hvparams):
                "bus=pci.0,addr=0x1f"]
 
 
+@pytest.mark.parametrize("soundhw, count", [
+  ("", 27), ("ac97", 26), ("ac97,es1370", 25), ("all", 24)])
+def test_sound_cards_need_slots(ganeti, hvparams, soundhw, count):
+  """QEMU of the machine that runs this may not have them any more."""
+  hvparams["soundhw"] = soundhw
+  serial = " ".join(["-device virtio-serial"] * count)
+  hvparams["kvm_extra"] = serial
+  assert generate(ganeti, hvparams)[-1].endswith(",addr=0x1f")
+  hvparams["kvm_extra"] = serial + " -device virtio-serial"
+  assert generate(ganeti, hvparams)[-1] == "virtio-serial"
+
+
+@pytest.fixture
+def run_kvm(ganeti, kvm, tmp_path, monkeypatch):
+  """Function that has Ganeti run a shell script as if it were QEMU.
+
+  """
+  monkeypatch.setattr(ganeti.pathutils, "LOG_KVM_DIR", str(tmp_path))
+  monkeypatch.setattr(kvm, "_PIDS_DIR", str(tmp_path))
+
+  def run(script):
+    with pytest.raises(ganeti.errors.HypervisorError) as context:
+      object.__new__(kvm)._RunKVMCmd(
+        "web1", ["sh", "-c", script, "sh", str(tmp_path / "web1.log")], [])
+    return str(context.value)
+
+  return run
+
+
+DUE = ("; the random number generator is due to the hypervisor parameter"
+       " 'virtio_rng', set it to 'off' to start the instance without it")
+
+
+@pytest.mark.parametrize("complaint", [
+  "'virtio-rng-pci' is not a valid device model name",
+  "invalid object type: rng-random",
+  "could not open '/dev/urandom'"])
+def test_failure_that_is_due_to_the_device(run_kvm, complaint):
+  for script in ("echo \"%s\" >&2; exit 1", "echo \"%s\" > $1; exit 1",
+                 "echo \"%s\" > $1"): # it was made a daemon, and has ended
+    text = run_kvm(script % complaint)
+    assert text.startswith("Failed to start instance web1")
+    assert complaint in text and text.endswith(DUE)
+
+
+@pytest.mark.parametrize("script", [
+  "echo no such disk >&2; exit 1", "echo no such disk > $1; exit 1", "exit 1",
+  # of another run
+  "echo virtio-rng-pci > $1; touch --date='1 hour ago' $1; exit 1"])
+def test_failure_that_is_not(run_kvm, script):
+  text = run_kvm(script)
+  assert text.startswith("Failed to start instance web1")
+  assert "virtio_rng" not in text
+
+
 def test_assessment(ganeti, kvm, hvparams):
   """Since 3.1, `gnt-cluster verify` gives advice on the parameters."""
   version = ganeti.constants.VERSION_MINOR

@@ -434,3 +434,57 @@ HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
     assert not hasattr(hv_kvm.KVMHypervisor._GenerateKVMRuntime, "__wrapped__")
     assert logged == []
     """)
+
+
+def test_native_support_wins_over_a_broken_package(ganeti):
+  (ganeti.site / "ganeti/constants.py").write_text(CONSTANTS + """
+HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
+""")
+  (ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py").write_text(
+    HV_KVM.replace('"acpi"', '"virtio_rng"'))
+  (ganeti.site / "ganeti_virtio_rng/__init__.py").write_text("1 / 0")
+  ganeti("""
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert constants.HVS_PARAMETER_TYPES["virtio_rng"] == "mine"
+    hv_kvm.KVMHypervisor.CheckParameterSyntax({"virtio_rng": "anything"})
+    assert len(logged) == 1 and "ZeroDivisionError" in logged[0], logged
+    """)
+
+
+def test_room_that_can_not_be_taken_back(ganeti):
+  (ganeti.site / "ganeti_virtio_rng/constants.py").write_text("""
+def extend(constants):
+  return lambda: 1 / 0
+""")
+  (ganeti.site / "ganeti_virtio_rng/hv_kvm.py").write_text("")
+  assert "can't extend ganeti.hypervisor.hv_kvm: " in ganeti(STANDS_ASIDE)
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_disabled(ganeti, leaving):
+  """As one without it; while it leaves, Ganeti tolerates the parameter."""
+  ganeti("""
+    import ganeti_virtio_rng_loader as loader
+    loader.DISABLED = loader.__file__
+    loader.LEAVING = loader.__file__ if %s else "/nowhere"
+    import ganeti.constants as constants
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not in_effect(constants)
+    assert ("virtio_rng" in constants.HVS_PARAMETER_TYPES) is %s
+    assert hv_kvm.KVMHypervisor.PARAMETERS == {"acpi": None}
+    assert logged == []
+    """ % (leaving, leaving))
+
+
+def test_ganeti_that_lacks_a_module(ganeti):
+  (ganeti.site / "ganeti/constants.py").unlink()
+  ganeti("""
+    try:
+      import ganeti.constants
+    except ImportError as err:
+      assert err.name == "ganeti.constants"
+    else:
+      assert False
+    assert logged == []
+    """)
