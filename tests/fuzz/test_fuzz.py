@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Half a minute for each target; tests/fuzz/run goes on as long as one likes."""
+"""Half a minute for each target; tests/fuzz/run takes as long as one likes."""
 
 import pathlib
 import subprocess

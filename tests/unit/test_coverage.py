@@ -31,8 +31,8 @@ UNREACHABLE = [
    "strings of no and of one character are there from the start"),
   ("module.c", "if (!text || PyList_SetItem(list, i, text) < 0) {", 1,
    "a new list takes an item"),
-  ("module.c", "if (!cmdline || PyBytes_AsStringAndSize(cmdline, &text, &length)"
-   " < 0) {", 1, "what was encoded is bytes"),
+  ("module.c", "if (!cmdline || PyBytes_AsStringAndSize(cmdline, &text,"
+   " &length) < 0) {", 1, "what was encoded is bytes"),
   ]
 
 # One process makes the measurement once.

@@ -88,8 +88,8 @@ def outcome(function, args, failing=None):
 def test_no_memory(function, args):
   """With each allocation failing in turn, alone or with all that follow."""
   right = outcome(function, args)
-  # Until it was changed (CPython's issue 107915), PyErr_Format that lacks memory
-  # for the text raises what it was asked to, without a text.
+  # Until CPython's issue 107915 was solved, PyErr_Format that lacks memory for
+  # the text raised what it was asked to, without a text.
   no_text = (right[0], right[1] and "")
 
   def sweep():
