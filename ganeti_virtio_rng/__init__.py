@@ -16,7 +16,7 @@ import os
 import struct
 
 
-def _check_complete(path):
+def _check_complete(path: str) -> None:
   """Checks that a shared library wasn't cut off, by a full disk or a crash.
 
   The dynamic linker maps what its headers promise, and the kernel kills the
@@ -39,7 +39,7 @@ def _check_complete(path):
 
 
 _spec = importlib.util.find_spec("ganeti_virtio_rng._core")
-if _spec is not None:
+if _spec is not None and _spec.origin is not None:
   _check_complete(_spec.origin)
 
 # pylint: disable=C0413

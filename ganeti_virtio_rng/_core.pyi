@@ -1,4 +1,4 @@
-from typing import List, Optional, Tuple, Union
+from typing import Any, List, Optional, Tuple, Union
 
 DEFAULT: str
 HV_VIRTIO_RNG: str
@@ -9,5 +9,5 @@ VALUES: Tuple[str, ...]
 def check(value: object, /) -> bool: ...
 def check_source(value: str, /) -> None: ...
 def build_argv(value: str,
-               kvm_cmd: Union[List[object], Tuple[object, ...]] = ...,
+               kvm_cmd: Union[List[Any], Tuple[Any, ...]] = ...,
                pci_slot: Optional[int] = ...) -> List[str]: ...

@@ -8,6 +8,9 @@ import os
 import signal
 import sys
 
+from typing import List
+from typing import Optional
+
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import leaving
 from ganeti_virtio_rng import node
@@ -15,7 +18,7 @@ from ganeti_virtio_rng import readiness
 from ganeti_virtio_rng import status
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
   """Runs the command.
 
   @type argv: list of str or None
@@ -32,7 +35,7 @@ def main(argv=None):
   for number in (signal.SIGHUP, signal.SIGTERM):
     signal.signal(number, signal.default_int_handler)
   try:
-    return args.function(args)
+    return int(args.function(args))
   except (node.Failure, EnvironmentError) as err:
     print("Failure: %s" % err, file=sys.stderr)
   except KeyboardInterrupt:
@@ -46,7 +49,7 @@ def main(argv=None):
   return 1
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog="ganeti-virtio-rng",
     description="Looks after the hypervisor parameter %s on this node, leaves"

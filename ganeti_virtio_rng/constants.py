@@ -3,12 +3,19 @@
 
 """Extends ganeti.constants with the parameter, its values and its default."""
 
+import types
+
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import Optional
+
 from ganeti_virtio_rng import DEFAULT
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES
 
 
-def extend(constants):
+def extend(constants: types.ModuleType) -> Optional[Callable[[], None]]:
   """Adds what Ganeti's constants would say of virtio_rng.
 
   Names are bound anew and nothing is changed in place, so that a reloaded
@@ -24,7 +31,8 @@ def extend(constants):
   if HV_VIRTIO_RNG in constants.HVS_PARAMETER_TYPES:
     return None
 
-  names = dict(("HT_VIRTIO_RNG_" + value.upper(), value) for value in VALUES)
+  names = {} # type: Dict[str, Any]
+  names.update(("HT_VIRTIO_RNG_" + value.upper(), value) for value in VALUES)
   names.update({
     "HV_VIRTIO_RNG": HV_VIRTIO_RNG,
     "HT_VALID_VIRTIO_RNG_TYPES": frozenset(VALUES),
@@ -42,7 +50,7 @@ def extend(constants):
   before = dict((name, namespace[name]) for name in names if name in namespace)
   namespace.update(names)
 
-  def undo():
+  def undo() -> None:
     for name in names:
       namespace.pop(name, None)
     namespace.update(before)
@@ -50,7 +58,7 @@ def extend(constants):
   return undo
 
 
-def _with(mapping, key, value):
+def _with(mapping: Dict[str, Any], key: str, value: Any) -> Dict[str, Any]:
   """Copy of a dict with one more item.
 
   """

@@ -9,6 +9,13 @@ import os
 import re
 import shlex
 import time
+import types
+
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Optional
 
 from ganeti import constants
 from ganeti import errors
@@ -28,8 +35,10 @@ _OFF = VALUES[0]
 #: By which the device is known
 _LIMIT = ",max-bytes=%d,period=%d" % (MAX_BYTES, PERIOD)
 
+_Params = Dict[str, Any]
 
-def extend(hv_kvm):
+
+def extend(hv_kvm: types.ModuleType) -> Optional[Callable[[], None]]:
   """Makes KVMHypervisor check virtio_rng and start instances with it.
 
   @type hv_kvm: module
@@ -60,7 +69,7 @@ def extend(hv_kvm):
     after["AssessParameters"] = \
       _assess_kvm_extra(before["AssessParameters"].__func__)
 
-  def replace(attributes):
+  def replace(attributes: Dict[str, Any]) -> None:
     for name, value in attributes.items():
       setattr(kvm, name, value)
 
@@ -68,14 +77,14 @@ def extend(hv_kvm):
   return functools.partial(replace, before)
 
 
-def _value(hvparams):
+def _value(hvparams: _Params) -> Any:
   """Returns the instance's value; a configuration without the key means off.
 
   """
   return hvparams.get(HV_VIRTIO_RNG, _OFF)
 
 
-def _fill(hvparams):
+def _fill(hvparams: _Params) -> _Params:
   """Returns hvparams with the key that Ganeti looks up for each parameter.
 
   """
@@ -84,7 +93,7 @@ def _fill(hvparams):
   return result
 
 
-def _add_parameter(parameters):
+def _add_parameter(parameters: _Params) -> _Params:
   """Adds the parameter to those that KVMHypervisor knows.
 
   It is a required one, as an empty value would pass unchecked otherwise.
@@ -97,19 +106,19 @@ def _add_parameter(parameters):
   return result
 
 
-def _accept_missing(check_syntax):
-  @classmethod
+def _accept_missing(check_syntax: Callable[..., None]) -> object:
   @functools.wraps(check_syntax)
-  def CheckParameterSyntax(cls, hvparams): # pylint: disable=C0103
+  def CheckParameterSyntax(cls: Any, hvparams: _Params) -> None:
+    # pylint: disable=C0103
     check_syntax(cls, _fill(hvparams))
 
-  return CheckParameterSyntax
+  return classmethod(CheckParameterSyntax)
 
 
-def _validate_source(validate):
-  @classmethod
+def _validate_source(validate: Callable[..., None]) -> object:
   @functools.wraps(validate)
-  def ValidateParameters(cls, hvparams): # pylint: disable=C0103
+  def ValidateParameters(cls: Any, hvparams: _Params) -> None:
+    # pylint: disable=C0103
     validate(cls, _fill(hvparams))
 
     value = _value(hvparams)
@@ -123,12 +132,13 @@ def _validate_source(validate):
                                    (HV_VIRTIO_RNG, err.filename, err.strerror,
                                     value))
 
-  return ValidateParameters
+  return classmethod(ValidateParameters)
 
 
-def _append_device(generate):
+def _append_device(generate: Callable[..., Any]) -> Callable[..., Any]:
   @functools.wraps(generate)
-  def _GenerateKVMRuntime(self, instance, *args, **kwargs):
+  def _GenerateKVMRuntime(self: Any, instance: Any, *args: Any,
+                          **kwargs: Any) -> Any:
     runtime = generate(self, instance, *args, **kwargs)
 
     # At the very end, so that no other device changes its place on the bus.
@@ -138,7 +148,7 @@ def _append_device(generate):
   return _GenerateKVMRuntime
 
 
-def _arguments(instance, runtime):
+def _arguments(instance: Any, runtime: Any) -> List[str]:
   """Returns what to append to an instance's command line.
 
   @type instance: L{objects.Instance}
@@ -169,7 +179,7 @@ def _arguments(instance, runtime):
   return build_argv(value, kvm_cmd, slot)
 
 
-def _needs_slot(hvparams, kvm_cmd):
+def _needs_slot(hvparams: _Params, kvm_cmd: List[Any]) -> bool:
   """Whether the device may be in another's way unless it has a slot of its own.
 
   Left alone, QEMU gives it the lowest free slot, and does so before it comes
@@ -185,7 +195,7 @@ def _needs_slot(hvparams, kvm_cmd):
   return bool(crowded) and _machine_has_pci_0(kvm_cmd)
 
 
-def _sound_cards(hvparams):
+def _sound_cards(hvparams: _Params) -> int:
   """Counts the sound cards: QEMU before 7.1 takes a list of them, or "all".
 
   """
@@ -195,7 +205,7 @@ def _sound_cards(hvparams):
   return len(models.split(",")) if models else 0
 
 
-def _machine_has_pci_0(kvm_cmd):
+def _machine_has_pci_0(kvm_cmd: List[Any]) -> bool:
   """Whether the machine is of the pc type, whose bus Ganeti's addresses mean.
 
   """
@@ -227,7 +237,8 @@ _BUILT_IN = 3
 _ALL_SOUND_CARDS = 3
 
 
-def _highest_free_slot(hvparams, kvm_cmd, devices):
+def _highest_free_slot(hvparams: _Params, kvm_cmd: List[Any],
+                       devices: List[Any]) -> Optional[int]:
   """Finds the highest slot on the bus that no other device will take.
 
   @type devices: list of L{objects.NIC} and L{objects.Disk}
@@ -258,9 +269,10 @@ def _highest_free_slot(hvparams, kvm_cmd, devices):
 _COMPLAINT = re.compile(".*(virtio-rng-pci|rng-random|/dev/u?random).*")
 
 
-def _explain_failure(run):
+def _explain_failure(run: Callable[..., Any]) -> Callable[..., Any]:
   @functools.wraps(run)
-  def _RunKVMCmd(self, name, kvm_cmd, *args, **kwargs):
+  def _RunKVMCmd(self: Any, name: str, kvm_cmd: List[Any], *args: Any,
+                 **kwargs: Any) -> Any:
     started = time.time()
     try:
       return run(self, name, kvm_cmd, *args, **kwargs)
@@ -283,7 +295,7 @@ def _explain_failure(run):
   return _RunKVMCmd
 
 
-def _log_since(started, name):
+def _log_since(started: float, name: str) -> str:
   """Returns what QEMU wrote to its log, which it starts anew with each run.
 
   Since version 7 it may write its errors there only.
@@ -293,16 +305,16 @@ def _log_since(started, name):
   try:
     # The clock of files may be a tick late.
     if os.stat(path).st_mtime > started - 1:
-      return utils.ReadFile(path)
+      return str(utils.ReadFile(path))
   except (EnvironmentError, ValueError): # ValueError: it isn't UTF-8
     pass
   return ""
 
 
-def _assess_kvm_extra(assess):
-  @classmethod
+def _assess_kvm_extra(assess: Callable[..., List[str]]) -> object:
   @functools.wraps(assess)
-  def AssessParameters(cls, hvparams): # pylint: disable=C0103
+  def AssessParameters(cls: Any, hvparams: _Params) -> List[str]:
+    # pylint: disable=C0103
     warnings = assess(cls, hvparams)
 
     value = _value(hvparams)
@@ -319,4 +331,4 @@ def _assess_kvm_extra(assess):
                        _OFF))
     return warnings
 
-  return AssessParameters
+  return classmethod(AssessParameters)

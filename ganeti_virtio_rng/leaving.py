@@ -3,11 +3,20 @@
 
 """The commands disable and enable: leave and come back."""
 
+import argparse
 import contextlib
+import functools
 import json
 import os
 import subprocess
 import time
+
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Set
 
 import ganeti_virtio_rng_loader as loader
 
@@ -18,12 +27,14 @@ from ganeti_virtio_rng import node
 #: Seconds between two looks at what is being waited for
 _PAUSE = 0.5
 
+_Settings = Dict[str, Any]
+
 #: Whether Ganeti works on a node as if the package were not installed
 _STANDS_ASIDE = ("test -e %s || ! test -e /usr/sbin/ganeti-virtio-rng" %
                  loader.DISABLED)
 
 
-def _read_settings():
+def _read_settings() -> _Settings:
   """Reads which values the configuration has.
 
   @rtype: dict
@@ -49,12 +60,12 @@ def _read_settings():
     }
 
 
-def _is_empty(settings):
+def _is_empty(settings: _Settings) -> bool:
   return (settings["cluster"] is None and not settings["os"] and
           not settings["instances"])
 
 
-def _describe(settings):
+def _describe(settings: _Settings) -> str:
   lines = []
   if settings["cluster"] is not None:
     lines.append("the cluster (%s)" % settings["cluster"])
@@ -67,20 +78,21 @@ def _describe(settings):
   return "".join("  - %s\n" % line for line in lines)
 
 
-def _saved_settings():
+def _saved_settings() -> Optional[_Settings]:
   """Returns what disable took out of the configuration, or None.
 
   """
   try:
     with open(loader.SETTINGS) as settings_file:
-      return json.load(settings_file)
+      settings = json.load(settings_file) # type: _Settings
+      return settings
   except EnvironmentError:
     return None
   except ValueError as err:
     raise node.Failure("Can't read %s: %s" % (loader.SETTINGS, err))
 
 
-def _save_settings(settings):
+def _save_settings(settings: _Settings) -> None:
   """Writes the settings: all or nothing, also if it is killed.
 
   """
@@ -92,24 +104,24 @@ def _save_settings(settings):
   os.rename(unfinished, loader.SETTINGS)
 
 
-def _create(path):
+def _create(path: str) -> None:
   with open(path, "a"):
     pass
 
 
-def _remove(path):
+def _remove(path: str) -> None:
   with contextlib.suppress(FileNotFoundError):
     os.unlink(path)
 
 
-def disable(args):
+def disable(args: argparse.Namespace) -> int:
   node.import_ganeti(extended=False)
   from ganeti import constants
   if HV_VIRTIO_RNG in constants.HVS_PARAMETER_TYPES:
     raise node.Failure("This Ganeti knows %s itself: the package does nothing"
                        " and can be removed" % HV_VIRTIO_RNG)
   is_master = node.is_master()
-  settings = _read_settings() if is_master else None
+  settings = _read_settings() if is_master else {}
 
   print("Ganeti will work on this node as if ganeti-virtio-rng were not"
         " installed.")
@@ -149,7 +161,7 @@ def disable(args):
   return 0
 
 
-def _others_in_effect():
+def _others_in_effect() -> List[str]:
   """Finds the nodes that would bring the parameter back as the master.
 
   @rtype: list of str
@@ -176,14 +188,14 @@ def _others_in_effect():
   return result
 
 
-def _confirmed():
+def _confirmed() -> bool:
   try:
     return input("Continue? y/[n]: ").strip().lower() == "y"
   except EOFError:
     return False
 
 
-def _merge(saved, settings):
+def _merge(saved: Optional[_Settings], settings: _Settings) -> _Settings:
   """Adds settings to those that an earlier, interrupted run has saved.
 
   """
@@ -195,7 +207,7 @@ def _merge(saved, settings):
   return merged
 
 
-def enable(_):
+def enable(_: argparse.Namespace) -> int:
   settings = _saved_settings()
   unfinished = [daemon for daemon in node.DAEMONS
                 if os.path.exists(node.RESTARTING % daemon)]
@@ -230,14 +242,13 @@ def enable(_):
           " configuration is\nin %s;\ncopy it to %s on the master and run this"
           " there to put it back." % (kept, loader.SETTINGS))
   else:
-    _change_configuration(
-      lambda cluster, instances: _put_back(settings, cluster, instances))
+    _change_configuration(functools.partial(_put_back, settings))
     print("The configuration has %s again." % HV_VIRTIO_RNG)
     _remove(loader.SETTINGS)
   return 0
 
 
-def _wait_for_jobs():
+def _wait_for_jobs() -> None:
   """Waits for the jobs that have started, and may know the parameter.
 
   """
@@ -246,10 +257,11 @@ def _wait_for_jobs():
                      for status in ("waiting", "running", "canceling")]
   client = luxi.Client()
 
-  def running():
+  def running() -> Set[int]:
     return set(row[0][1] for row in client.Query("job", ["id"], started).data)
 
-  (waiting, jobs) = (None, running())
+  waiting = None # type: Optional[Set[int]]
+  jobs = running()
   while jobs:
     if jobs != waiting:
       print("Waiting for these jobs: %s" % ", ".join(map(str, sorted(jobs))),
@@ -259,7 +271,8 @@ def _wait_for_jobs():
     jobs = waiting & running()
 
 
-def _change_configuration(change):
+def _change_configuration(
+    change: Callable[[Any, List[Any]], List[Any]]) -> None:
   """Changes the cluster and its instances, as a job would.
 
   With Ganeti's big lock, so that no job works with what is changed. wconfd
@@ -299,7 +312,7 @@ def _change_configuration(change):
       lock_file.close()
 
 
-def _take_out(cluster, instances):
+def _take_out(cluster: Any, instances: List[Any]) -> List[Any]:
   changed = []
   if cluster.hvparams.get("kvm", {}).pop(HV_VIRTIO_RNG, None) is not None:
     changed.append(cluster)
@@ -316,7 +329,8 @@ def _take_out(cluster, instances):
   return changed
 
 
-def _put_back(settings, cluster, instances):
+def _put_back(settings: _Settings, cluster: Any,
+              instances: List[Any]) -> List[Any]:
   changed = [cluster]
   if check(settings["cluster"]):
     cluster.hvparams.setdefault("kvm", {})[HV_VIRTIO_RNG] = settings["cluster"]

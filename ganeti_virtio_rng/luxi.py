@@ -11,6 +11,13 @@ comes from that.
 
 import functools
 import os
+import types
+
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Optional
 
 from ganeti import _constants
 from ganeti import constants
@@ -28,7 +35,7 @@ FIELD = "hv/%s" % HV_VIRTIO_RNG
 _SOURCES = ["hypervisor", "hvparams"]
 
 
-def extend(luxi):
+def extend(luxi: types.ModuleType) -> Optional[Callable[[], None]]:
   """Makes Client.Query and Client.QueryFields know the field.
 
   @type luxi: module
@@ -44,7 +51,7 @@ def extend(luxi):
   before = dict((name, vars(luxi.Client)[name])
                 for name in ["Query", "QueryFields"])
 
-  def replace(attributes):
+  def replace(attributes: Dict[str, Any]) -> None:
     for name, value in attributes.items():
       setattr(luxi.Client, name, value)
 
@@ -55,7 +62,7 @@ def extend(luxi):
   return functools.partial(replace, before)
 
 
-def _definition():
+def _definition() -> Any:
   """As luxid defines the fields of other parameters that are strings.
 
   """
@@ -64,9 +71,10 @@ def _definition():
     doc="The \"%s\" hypervisor parameter" % HV_VIRTIO_RNG)
 
 
-def _query(query):
+def _query(query: Callable[..., Any]) -> Callable[..., Any]:
   @functools.wraps(query)
-  def Query(self, what, fields, qfilter): # pylint: disable=C0103
+  def Query(self: Any, what: str, fields: List[str], qfilter: Any) -> Any:
+    # pylint: disable=C0103
     if not (what == constants.QR_INSTANCE and
             (FIELD in fields or _mentions(qfilter)) and _is_enabled()):
       return query(self, what, fields, qfilter)
@@ -87,14 +95,15 @@ def _query(query):
   return Query
 
 
-def _is_enabled():
+def _is_enabled() -> bool:
   """Whether the field is to be known: rapi goes on running when it is disabled.
 
   """
   return not os.path.exists(loader.DISABLED)
 
 
-def _replace_sources(row, places, function):
+def _replace_sources(row: List[Any], places: List[int],
+                     function: Callable[..., Any]) -> None:
   """Replaces the last cells of a row by one that is made of them.
 
   @type row: list
@@ -110,7 +119,7 @@ def _replace_sources(row, places, function):
     row.insert(index, function(*sources))
 
 
-def _cell(hypervisor, hvparams):
+def _cell(hypervisor: List[Any], hvparams: List[Any]) -> List[Any]:
   """Makes the cell of an instance from those of the sources.
 
   @type hypervisor: tuple
@@ -130,7 +139,7 @@ def _cell(hypervisor, hvparams):
   return [constants.RS_NORMAL, value]
 
 
-def _mentions(qfilter):
+def _mentions(qfilter: Any) -> bool:
   """Whether a filter uses the field.
 
   A filter is a list of an operator and its operands, which may be filters.
@@ -140,9 +149,10 @@ def _mentions(qfilter):
     FIELD in qfilter[1:2] or any(_mentions(operand) for operand in qfilter))
 
 
-def _query_fields(query_fields):
+def _query_fields(query_fields: Callable[..., Any]) -> Callable[..., Any]:
   @functools.wraps(query_fields)
-  def QueryFields(self, what, fields): # pylint: disable=C0103
+  def QueryFields(self: Any, what: str, fields: Optional[List[str]]) -> Any:
+    # pylint: disable=C0103
     response = query_fields(self, what, fields)
     if what == constants.QR_INSTANCE and _is_enabled():
       if fields:
@@ -150,7 +160,7 @@ def _query_fields(query_fields):
                            for field in response.fields]
       else:
         response.fields = sorted(response.fields + [_definition()],
-                                 key=lambda field: field.name)
+                                 key=lambda field: str(field.name))
     return response
 
   return QueryFields

@@ -27,7 +27,7 @@ class Failure(Exception):
   """
 
 
-def import_ganeti(extended=True):
+def import_ganeti(extended: bool = True) -> None:
   """Makes Ganeti's modules importable.
 
   @type extended: bool
@@ -44,7 +44,7 @@ def import_ganeti(extended=True):
     raise Failure("Ganeti is not installed on this node: %s" % err)
 
 
-def has_instances():
+def has_instances() -> bool:
   """Whether Ganeti may start instances on this node.
 
   @rtype: bool
@@ -58,10 +58,10 @@ def has_instances():
     vm_capable = ssconf.SimpleStore().GetNodesVmCapable()
   except errors.ConfigurationError:
     return True
-  return vm_capable.get(netutils.Hostname.GetSysName(), True)
+  return bool(vm_capable.get(netutils.Hostname.GetSysName(), True))
 
 
-def is_master():
+def is_master() -> bool:
   """Whether this node is the master of its cluster.
 
   @rtype: bool
@@ -73,4 +73,4 @@ def is_master():
     (master, myself) = ssconf.GetMasterAndMyself()
   except Exception as err: # no cluster here, or a half-configured one
     raise Failure("This node is not part of a cluster: %s" % err)
-  return master == myself
+  return bool(master == myself)

@@ -3,11 +3,16 @@
 
 """The command check: is this node able and ready?"""
 
-import collections
+import argparse
 import json
 import os
 import subprocess
 import sys
+
+from typing import Iterator
+from typing import NamedTuple
+from typing import Optional
+from typing import Tuple
 
 import ganeti_virtio_rng_loader as loader
 
@@ -19,7 +24,8 @@ from ganeti_virtio_rng import check_source
 from ganeti_virtio_rng import node
 
 #: way_out is None where there is no problem
-_Finding = collections.namedtuple("_Finding", "subject text way_out")
+_Finding = NamedTuple("_Finding", [("subject", str), ("text", str),
+                                   ("way_out", Optional[str])])
 
 #: What a fresh Python tells of Ganeti's modules; the argument is their place
 _PROBE = """
@@ -42,7 +48,7 @@ _AGAIN = "install the package again, or a version made for this Ganeti"
 _OFF = "set %s to '%s' where this node is used" % (HV_VIRTIO_RNG, VALUES[0])
 
 
-def check(args):
+def check(args: argparse.Namespace) -> int:
   """Prints what was found.
 
   @rtype: int
@@ -60,7 +66,7 @@ def check(args):
   return int(any(finding.way_out for finding in findings))
 
 
-def _findings():
+def _findings() -> Iterator[_Finding]:
   yield _Finding("package", __version__, None)
   (finding, in_effect) = _look_at_ganeti()
   yield finding
@@ -77,7 +83,7 @@ def _findings():
     yield _look_at_kernel()
 
 
-def _look_at_ganeti():
+def _look_at_ganeti() -> Tuple[_Finding, Optional[bool]]:
   """Asks Ganeti's modules whether they know the parameter.
 
   @return: finding, and whether they do; None if there is no Ganeti
@@ -111,7 +117,7 @@ def _look_at_ganeti():
           False)
 
 
-def _look_at_daemon(name):
+def _look_at_daemon(name: str) -> _Finding:
   """Asks the process itself whether it has loaded this very package.
 
   """
@@ -132,7 +138,7 @@ def _look_at_daemon(name):
                                                              name))
 
 
-def _look_at_qemu():
+def _look_at_qemu() -> _Finding:
   """Asks the cluster's QEMU for the device and its backend.
 
   """
@@ -152,7 +158,7 @@ def _look_at_qemu():
   return _Finding("QEMU", "%s has the device" % path, None)
 
 
-def _kvm_path():
+def _kvm_path() -> str:
   """Reads the cluster's kvm_path from what each node has of its configuration.
 
   Not by SimpleStore's method, which can't read values that hold a "=".
@@ -170,7 +176,7 @@ def _kvm_path():
   return params.get(constants.HV_KVM_PATH, constants.KVM_PATH)
 
 
-def _look_at_source(value):
+def _look_at_source(value: str) -> _Finding:
   subject = "/dev/%s" % value
   try:
     check_source(value)
@@ -179,7 +185,7 @@ def _look_at_source(value):
   return _Finding(subject, "usable", None)
 
 
-def _look_at_kernel():
+def _look_at_kernel() -> _Finding:
   with open("/proc/sys/kernel/random/entropy_avail") as entropy_avail:
     text = "entropy_avail %s bits" % entropy_avail.read().strip()
   try:

@@ -3,9 +3,15 @@
 
 """The command status: what instances are to have, and what they have."""
 
+import argparse
 import json
 import re
 import sys
+
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Optional
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES
@@ -17,7 +23,7 @@ _RNG = re.compile("(virtio|vhost-user)-rng(-|$)")
 _FIELDS = ("instance", "configured", "source", "rate", "id", "from", "note")
 
 
-def status(args):
+def status(args: argparse.Namespace) -> int:
   """Prints a table of the instances that run on this node.
 
   @rtype: int
@@ -43,7 +49,7 @@ def status(args):
   return 0
 
 
-def _running(names):
+def _running(names: List[str]) -> Dict[str, int]:
   """Returns the process ids of instances' QEMUs.
 
   @type names: list of str
@@ -67,7 +73,7 @@ def _running(names):
   return {name: kvm._InstancePidAlive(name)[1] for name in wanted or running}
 
 
-def _configured_values():
+def _configured_values() -> Optional[Dict[str, Any]]:
   """Reads the configuration's values, defaults filled in.
 
   @rtype: dict or None
@@ -91,7 +97,7 @@ def _configured_values():
     if instance.hypervisor == constants.HT_KVM}
 
 
-def _command_line(pid):
+def _command_line(pid: int) -> List[str]:
   """Reads the command line of a process.
 
   @rtype: list of str
@@ -106,7 +112,8 @@ def _command_line(pid):
   return text.split("\0")[:-1]
 
 
-def _describe(name, argv, configured):
+def _describe(name: str, argv: List[str],
+              configured: Optional[Dict[str, Any]]) -> Dict[str, Any]:
   """Compares an instance's configured value with what its QEMU has.
 
   @rtype: dict
@@ -114,7 +121,7 @@ def _describe(name, argv, configured):
 
   """
   generators = _generators(argv)
-  value = configured and configured.get(name)
+  value = configured.get(name) if configured else None
   if value is None:
     restart_needed = None
   elif any(generator["from"] != HV_VIRTIO_RNG for generator in generators):
@@ -126,7 +133,7 @@ def _describe(name, argv, configured):
           "restart_needed": restart_needed}
 
 
-def _generators(argv):
+def _generators(argv: List[str]) -> List[Dict[str, Any]]:
   """Finds the random number generators on QEMU's command line.
 
   @type argv: list of str
@@ -160,11 +167,11 @@ def _generators(argv):
   return generators
 
 
-def _sources(generators):
+def _sources(generators: List[Dict[str, Any]]) -> List[Any]:
   return [generator["source"] for generator in generators]
 
 
-def _is_ours(ident, backend, device):
+def _is_ours(ident: Optional[str], backend: str, device: str) -> bool:
   for value in VALUES[1:]:
     (_, our_backend, _, our_device) = build_argv(value)
     if (backend == our_backend.replace("rng0", str(ident)) and
@@ -173,7 +180,7 @@ def _is_ours(ident, backend, device):
   return False
 
 
-def _properties(text, implied):
+def _properties(text: str, implied: str) -> Dict[str, str]:
   """Reads the properties of one of QEMU's options.
 
   @type text: str
@@ -198,7 +205,7 @@ def _properties(text, implied):
   return result
 
 
-def _print_table(rows, unknown):
+def _print_table(rows: List[Dict[str, Any]], unknown: str) -> None:
   from ganeti import cli
   table = []
   for row in rows:

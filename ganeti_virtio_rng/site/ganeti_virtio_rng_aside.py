@@ -10,13 +10,18 @@ package, which may be what is broken.
 
 """
 
+import types
+
+from typing import Any
+from typing import Dict
+
 _NAME = "virtio_rng"
 
 #: As in the table of ext/source.c
 VALUES = ("off", "random", "urandom")
 
 
-def extend(fullname, module):
+def extend(fullname: str, module: types.ModuleType) -> None:
   """Makes a module of Ganeti tolerate the parameter.
 
   @type fullname: str
@@ -30,20 +35,21 @@ def extend(fullname, module):
     _extend_hv_kvm(module)
 
 
-def _extend_constants(constants):
+def _extend_constants(constants: Any) -> None:
   if _NAME not in constants.HVS_PARAMETER_TYPES:
     types = dict(constants.HVS_PARAMETER_TYPES)
     types[_NAME] = constants.VTYPE_STRING
     constants.HVS_PARAMETER_TYPES = types
 
 
-def _extend_hv_kvm(hv_kvm):
+def _extend_hv_kvm(hv_kvm: Any) -> None:
   kvm = hv_kvm.KVMHypervisor
   if _NAME in kvm.PARAMETERS:
     return
   check_syntax = vars(kvm)["CheckParameterSyntax"].__func__
 
-  def CheckParameterSyntax(cls, hvparams): # pylint: disable=C0103
+  def CheckParameterSyntax(cls: Any, hvparams: Dict[str, Any]) -> None:
+    # pylint: disable=C0103
     rest = dict(hvparams)
     value = rest.pop(_NAME, VALUES[0])
     check_syntax(cls, rest)

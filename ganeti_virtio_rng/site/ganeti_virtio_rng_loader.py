@@ -10,6 +10,10 @@ one module can't be, those that were are taken back.
 
 import os
 import sys
+import types
+
+from typing import Any
+from typing import List
 
 import ganeti_virtio_rng_startup as startup
 
@@ -25,25 +29,25 @@ LEAVING = _STATE + "/leaving"
 SETTINGS = _STATE + "/settings.json"
 
 #: Modules that are extended, each with the function that takes it back
-_extended = []
+_extended = [] # type: List[Any]
 
 #: Why the plugin stands aside, if something is wrong
-errors = []
+errors = [] # type: List[object]
 
 
 class _Loader(object):
   """Loads a module as its own loader does, then extends it."""
 
-  def __init__(self, loader, fullname):
+  def __init__(self, loader: Any, fullname: str) -> None:
     self._loader = loader
     self._fullname = fullname
 
-  def __getattr__(self, name):
+  def __getattr__(self, name: str) -> Any:
     if name == "_loader": # in a copy that is still being made
       raise AttributeError(name)
     return getattr(self._loader, name)
 
-  def exec_module(self, module):
+  def exec_module(self, module: Any) -> None:
     # From here on, nobody sees that another loader was there.
     if getattr(module, "__spec__", None) is not None:
       module.__loader__ = module.__spec__.loader = self._loader
@@ -51,7 +55,7 @@ class _Loader(object):
     _extend(self._fullname, module)
 
 
-def find_spec(fullname, path, target):
+def find_spec(fullname: str, path: Any, target: Any) -> Any:
   """Finds a module as the finders behind the hook do.
 
   Not all others: two hooks that both asked all would ask each other for ever.
@@ -62,7 +66,7 @@ def find_spec(fullname, path, target):
       return None
     errors[:] = ["disabled"]
 
-  finders = list(sys.meta_path)
+  finders = list(sys.meta_path) # type: List[Any]
   if startup in finders:
     del finders[:finders.index(startup) + 1]
   for finder in finders:
@@ -75,7 +79,7 @@ def find_spec(fullname, path, target):
   return None
 
 
-def _extend(fullname, module):
+def _extend(fullname: str, module: types.ModuleType) -> None:
   if not errors:
     try:
       room = __import__(startup.ROOMS[fullname], fromlist=["extend"])
@@ -88,7 +92,7 @@ def _extend(fullname, module):
   _tolerate(fullname, module)
 
 
-def _take_back():
+def _take_back() -> None:
   while _extended:
     (fullname, module, undo) = _extended.pop()
     if undo is not None: # else Ganeti knows virtio_rng itself
@@ -99,7 +103,7 @@ def _take_back():
       _tolerate(fullname, module)
 
 
-def _tolerate(fullname, module):
+def _tolerate(fullname: str, module: types.ModuleType) -> None:
   try:
     import ganeti_virtio_rng_aside
     ganeti_virtio_rng_aside.extend(fullname, module)

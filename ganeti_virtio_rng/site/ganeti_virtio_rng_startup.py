@@ -18,8 +18,9 @@ ROOMS = {
   }
 
 
-def find_spec(fullname, path=None, target=None):
-  """Finds a module: this one is a meta path finder (PEP 451) for those in ROOMS.
+def find_spec(fullname: str, path: object = None,
+              target: object = None) -> object:
+  """Finds a module: this one is a meta path finder (PEP 451) for ROOMS.
 
   """
   if fullname not in ROOMS:
@@ -33,7 +34,7 @@ def find_spec(fullname, path=None, target=None):
   return loader.find_spec(fullname, path, target)
 
 
-def log(fullname, err):
+def log(fullname: str, err: BaseException) -> None:
   """Says why virtio_rng is not available.
 
   Ganeti's own logs aren't open yet while its modules are being imported.
@@ -48,7 +49,7 @@ def log(fullname, err):
     pass
 
 
-def start():
+def start() -> None:
   """Called by site, through the .pth or the .start file, maybe twice."""
   finder = sys.modules[__name__]
   if finder not in sys.meta_path:

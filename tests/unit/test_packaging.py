@@ -137,6 +137,14 @@ def test_types_are_the_modules():
   assert result.returncode == 0, result.stdout
 
 
+def test_types_hold(tmp_path):
+  """mypy finds nothing, as strict as it can be; see pyproject.toml."""
+  result = subprocess.run(
+    ["mypy", "--cache-dir=%s" % tmp_path], cwd=str(ROOT), check=False,
+    universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+  assert result.returncode == 0, result.stdout
+
+
 def test_versions_agree():
   changelog = (ROOT / "debian/changelog").read_text().split("\n")[0]
   assert changelog.startswith("ganeti-virtio-rng (%s)" %
