@@ -32,6 +32,9 @@ CMDLINE = ["kvm", "-object", "iothread,id=rng0", "-device", 5, "-m",
 def load():
   """Makes and frees the module, as import does once it has found the file.
 
+  importlib itself doesn't survive a lack of memory: the module's lock may stay
+  taken, and the next import waits for it for ever (Python 3.11).
+
   """
   spec = importlib.machinery.ModuleSpec("ganeti_virtio_rng._core", None,
                                         origin=_core.__file__)
