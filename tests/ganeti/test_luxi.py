@@ -123,6 +123,15 @@ def test_fields(client):
   assert FIELD not in names(client.QueryFields("node", None))
 
 
+def test_disabled(client, monkeypatch, tmp_path):
+  """A process that has started before knows nothing of it from then on."""
+  monkeypatch.setattr("ganeti_virtio_rng_loader.DISABLED", str(tmp_path))
+  qfilter = ["=", FIELD, "off"]
+  client.Query("instance", [FIELD], qfilter)
+  assert client.asked == [("instance", [FIELD], qfilter)]
+  assert FIELD not in names(client.QueryFields("instance", None))
+
+
 def test_undo(luxi):
   room = importlib.import_module("ganeti_virtio_rng.luxi")
   ours = {name: vars(luxi.Client)[name] for name in ("Query", "QueryFields")}

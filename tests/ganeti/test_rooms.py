@@ -268,10 +268,11 @@ def run_kvm(ganeti, kvm, tmp_path, monkeypatch):
   monkeypatch.setattr(ganeti.pathutils, "LOG_KVM_DIR", str(tmp_path))
   monkeypatch.setattr(kvm, "_PIDS_DIR", str(tmp_path))
 
-  def run(script):
+  def run(script, argv=ganeti_virtio_rng.build_argv("random")):
     with pytest.raises(ganeti.errors.HypervisorError) as context:
       object.__new__(kvm)._RunKVMCmd(
-        "web1", ["sh", "-c", script, "sh", str(tmp_path / "web1.log")], [])
+        "web1", ["sh", "-c", script, "sh", str(tmp_path / "web1.log")] + argv,
+        [])
     return str(context.value)
 
   return run
@@ -296,10 +297,19 @@ def test_failure_that_is_due_to_the_device(run_kvm, complaint):
 @pytest.mark.parametrize("script", [
   "echo no such disk >&2; exit 1", "echo no such disk > $1; exit 1", "exit 1",
   # of another run
-  "echo virtio-rng-pci > $1; touch --date='1 hour ago' $1; exit 1"])
+  "echo virtio-rng-pci > $1; touch --date='1 hour ago' $1; exit 1",
+  "printf '\\377' > $1; exit 1", # not UTF-8
+  ])
 def test_failure_that_is_not(run_kvm, script):
   text = run_kvm(script)
   assert text.startswith("Failed to start instance web1")
+  assert "virtio_rng" not in text
+
+
+def test_failure_of_a_generator_in_kvm_extra(run_kvm):
+  text = run_kvm("echo 'virtio-rng-pci: no such property' >&2; exit 1",
+                 ["-device", "virtio-rng-pci,max-byte=1"])
+  assert "no such property" in text
   assert "virtio_rng" not in text
 
 
