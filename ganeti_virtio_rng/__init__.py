@@ -11,7 +11,7 @@
 
 """
 
-import importlib.util
+import importlib.machinery
 import os
 import struct
 
@@ -38,7 +38,10 @@ def _check_complete(path: str) -> None:
   raise ImportError("%s is cut off after %d bytes" % (path, size))
 
 
-_spec = importlib.util.find_spec("ganeti_virtio_rng._core")
+# Not importlib.util's function of this name: Ganeti doesn't load that module,
+# whose import costs more than all of this package's Python.
+_spec = importlib.machinery.PathFinder.find_spec("ganeti_virtio_rng._core",
+                                                 __path__)
 if _spec is not None and _spec.origin is not None:
   _check_complete(_spec.origin)
 

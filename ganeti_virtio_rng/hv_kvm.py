@@ -7,7 +7,6 @@ import functools
 import logging
 import os
 import re
-import shlex
 import time
 import types
 
@@ -217,18 +216,20 @@ def _machine_has_pci_0(kvm_cmd: List[Any]) -> bool:
   return re.match("pc(-(?!q35)|$)", machine) is not None
 
 
+# Patterns are compiled where they are first needed, by re, which keeps them:
+# most of Ganeti's processes only import this module.
+
 #: Slot of an address as QEMU reads it: hexadecimal, or in JSON also a number
 #: that counts functions, of which a slot has eight
-_ADDRESS = re.compile(r"""(?:^|,)addr=(?:0x)?([0-9a-f]+)
-                          |["']addr["']\s*:\s*(?:["'](?:0x)?([0-9a-f]+)
-                                                |([0-9]+))""",
-                      re.IGNORECASE | re.VERBOSE)
+_ADDRESS = r"""(?ix)(?:^|,)addr=(?:0x)?([0-9a-f]+)
+               |["']addr["']\s*:\s*(?:["'](?:0x)?([0-9a-f]+)
+                                     |([0-9]+))"""
 
 #: Options that may add a device to the bus
-_ADDING = re.compile("--?(device|drive|virtfs|watchdog|nic|net)$")
+_ADDING = "--?(device|drive|virtfs|watchdog|nic|net)$"
 
 #: Devices that Ganeti adds to other buses
-_ELSEWHERE = re.compile("(floppy|ide-|scsi-|virtserialport)")
+_ELSEWHERE = "(floppy|ide-|scsi-|virtserialport)"
 
 #: Host bridge, ISA bridge with USB and ACPI, graphics card
 _BUILT_IN = 3
@@ -250,9 +251,10 @@ def _highest_free_slot(hvparams: _Params, kvm_cmd: List[Any],
               if "addr" in device.hvinfo)
   unplaced = _BUILT_IN + _sound_cards(hvparams)
   for option, value in zip(kvm_cmd, kvm_cmd[1:]):
-    if not _ADDING.match(str(option)) or _ELSEWHERE.match(str(value)):
+    if (not re.match(_ADDING, str(option)) or
+        re.match(_ELSEWHERE, str(value))):
       continue
-    match = _ADDRESS.search(str(value))
+    match = re.search(_ADDRESS, str(value))
     if match is None:
       unplaced += 1
     elif match.group(3):
@@ -266,7 +268,7 @@ def _highest_free_slot(hvparams: _Params, kvm_cmd: List[Any],
 
 
 #: A line in which QEMU names the device, its backend or the host's device
-_COMPLAINT = re.compile(".*(virtio-rng-pci|rng-random|/dev/u?random).*")
+_COMPLAINT = ".*(virtio-rng-pci|rng-random|/dev/u?random).*"
 
 
 def _explain_failure(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -281,9 +283,9 @@ def _explain_failure(run: Callable[..., Any]) -> Callable[..., Any]:
         raise # it has no device of ours
       # A QEMU without the device or its backend, or one that can't place it
       text = str(err)
-      match = _COMPLAINT.search(text)
+      match = re.search(_COMPLAINT, text)
       if match is None:
-        match = _COMPLAINT.search(_log_since(started, name))
+        match = re.search(_COMPLAINT, _log_since(started, name))
         if match is None:
           raise
         text = "%s: %s" % (text, match.group())
@@ -315,6 +317,8 @@ def _assess_kvm_extra(assess: Callable[..., List[str]]) -> object:
   @functools.wraps(assess)
   def AssessParameters(cls: Any, hvparams: _Params) -> List[str]:
     # pylint: disable=C0103
+    import shlex # which compiles a pattern, too
+
     warnings = assess(cls, hvparams)
 
     value = _value(hvparams)
