@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+from benchmark import hook
+
 from .node import Node
 from .node import Rack
 
@@ -90,6 +92,22 @@ def test_other_programs_load_nothing(cluster):
   modules = cluster.master.run("python3 -c 'import sys; print(*sys.modules)'")
   assert [name for name in modules.stdout.split() if "ganeti" in name] == [
     "ganeti_virtio_rng_startup"]
+
+
+def test_costs_programs_next_to_nothing(release, deb, progress):
+  """Ganeti's own, too, counted in instructions."""
+  switch = Switch()
+  node = Node(release, "node1.lab.test", "10.77.0.1", switch, {}, progress)
+  try:
+    costs = hook.measure(node, deb)
+  finally:
+    node.stop()
+    switch.close()
+  alone = costs.pop(1)
+  for cost in costs:
+    assert 1 < cost.with_it / cost.without <= cost.limit, cost
+  # What more it costs there is the price of any .pth file.
+  assert alone.with_it <= costs[0].with_it
 
 
 def test_installed_and_removed(release, deb, progress):

@@ -1,0 +1,108 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What the package adds to the start of programs, in instructions.
+
+Valgrind's callgrind counts them, the same to 0.1 % in each run, however busy
+the machine is.
+
+"""
+
+import collections
+import pathlib
+import re
+import shutil
+
+from .table import Line
+
+_VALGRIND = pathlib.Path("/usr/libexec/valgrind")
+
+#: instructions without and with the package, or alone and with the limit
+Cost = collections.namedtuple("Cost", ["what", "command", "without", "with_it",
+                                       "limit"])
+
+#: What, command, limit of the ratio
+PROGRAMS = [
+  ("Start of Python", "python3 -c pass", 1.03),
+  ("Start with usual imports",
+   "python3 -c 'import json, argparse, subprocess'", 1.02),
+  ("gnt-instance --version", "python3 /usr/sbin/gnt-instance --version", 1.01),
+  ("import hv_kvm",
+   "python3 -c 'import ganeti.hypervisor.hv_kvm'", 1.01),
+  ]
+
+#: Stands for another package's, and does nothing
+_OTHER_PTH = "/usr/lib/python3/dist-packages/another.pth"
+
+
+def count_instructions(run, command):
+  """Counts the instructions of a whole run of a program.
+
+  @type run: callable
+  @param run: runs what it is given in a shell, and returns the completed process
+  @type command: str
+  @rtype: int
+
+  """
+  # Without the wrapper script, which a node would have to have as well
+  result = run("PYTHONHASHSEED=0 valgrind.bin --tool=callgrind"
+               " --callgrind-out-file=/dev/null %s" % command)
+  return int(re.search(r"Collected : (\d+)", result.stderr).group(1))
+
+
+def measure(node, deb):
+  """Measures the programs on a node, where it leaves the package installed.
+
+  @type node: L{lab.node.Node}
+  @param node: one without the package
+  @type deb: Path
+  @rtype: list of L{Cost}
+
+  """
+  # The nodes' network has no mirror to install it from.
+  shutil.copy("/usr/bin/valgrind.bin", str(node.root / "usr/bin"))
+  (node.root / "usr/libexec/valgrind").mkdir(parents=True)
+  for pattern in ("callgrind-*", "vgpreload_core-*", "*.supp"):
+    for path in _VALGRIND.glob(pattern):
+      shutil.copy(str(path), str(node.root / "usr/libexec/valgrind"))
+
+  def count(command):
+    # from the folder that has Ganeti's modules
+    return count_instructions(
+      lambda line: node.run("cd /etc/ganeti/share; %s" % line), command)
+
+  # Python 3.13 takes 2 % more for the first .pth that it finds, for it imports
+  # a codec to read it. A node may or may not have another.
+  start = PROGRAMS[0][1]
+  alone = count(start)
+  node.run("echo '# nothing' > %s" % _OTHER_PTH)
+  without = [count(command) for _, command, _ in PROGRAMS]
+  node.install(deb)
+  with_it = [count(command) for _, command, _ in PROGRAMS]
+  node.run("rm %s" % _OTHER_PTH)
+  costs = [Cost(what, command, *figures, limit) for
+           (what, command, limit), *figures in
+           zip(PROGRAMS, without, with_it)]
+  costs.insert(1, Cost("No other .pth file", start, alone, count(start),
+                       PROGRAMS[0][2]))
+  return costs
+
+
+def lines(release, costs):
+  """Makes lines of the table.
+
+  @type release: str
+  @type costs: list of L{Cost}
+
+  """
+  for index, cost in enumerate(costs):
+    how = "instructions, by callgrind"
+    if index == 1:
+      how += "; an empty .pth file costs %.3f" % (costs[0].without /
+                                                  cost.without)
+    yield Line("%s, %s" % (cost.what, release), cost.command,
+               "%.1f million" % (cost.with_it / 1e6),
+               "%.3f" % (cost.with_it / cost.without),
+               "%.1f million without; limit %.2f" % (cost.without / 1e6,
+                                                     cost.limit),
+               how)

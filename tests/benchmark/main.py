@@ -1,0 +1,78 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Measures all, prints the table, and draws the pictures if asked to."""
+
+import argparse
+import pathlib
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+# pylint: disable=C0413
+from benchmark import functions
+from benchmark import guests
+from benchmark import hook
+from benchmark import plots
+from benchmark import table
+from benchmark import turns
+from lab.cluster import Cluster
+from lab.node import Node
+from lab.node import Switch
+
+
+def measure_hook(release, deb, progress):
+  """Measures the hook on a node that belongs to no cluster.
+
+  """
+  switch = Switch()
+  node = Node(release, "node1.lab.test", "10.77.0.1", switch, {}, progress)
+  try:
+    return hook.measure(node, deb)
+  finally:
+    node.stop()
+    switch.close()
+
+
+def main():
+  parser = argparse.ArgumentParser(prog="tests/bench")
+  parser.add_argument("--plot", action="store_true",
+                      help="draw the pictures of the README, and put the table"
+                      " into it")
+  arguments = parser.parse_args()
+
+  started = time.monotonic()
+
+  def progress(text):
+    print("%4.0f s  %s" % (time.monotonic() - started, text), flush=True)
+
+  deb = next((ROOT / "build/package").glob("ganeti-virtio-rng_*.deb"))
+  lines = []
+  costs = {}
+  for name, release in (("Debian 12", "bookworm"), ("Debian 13", "trixie")):
+    progress("Counting instructions on a node of %s" % name)
+    costs[name] = measure_hook(release, deb, progress)
+    lines += hook.lines(name, costs[name])
+
+  progress("Timing the functions")
+  lines += functions.lines()
+
+  with Cluster("bookworm", progress=progress) as cluster:
+    samples = turns.measure(cluster, deb, progress)
+    lines += turns.lines(samples, turns.measure_runtime(cluster))
+    boots = guests.measure(cluster, progress)
+    lines += guests.lines(boots)
+    lines += guests.rate_lines(*guests.measure_rate(cluster, progress))
+
+  text = "%s\n\n%s" % (table.machine(), table.render(lines))
+  print("\n%s" % text)
+  if arguments.plot:
+    plots.draw(ROOT / "tests/plots", costs, boots)
+    table.quote(ROOT / "README.rst", text)
+  progress("Done")
+
+
+if __name__ == "__main__":
+  main()
