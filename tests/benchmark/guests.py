@@ -98,9 +98,8 @@ def measure(cluster, progress):
       progress("Booting guests with the kernel of %s, turn %d of %d" %
                (_RELEASES[release], turn + 1, _RUNS))
       for value in _VALUES:
-        instance.modify("-H kernel_path=/boot/vmlinuz-{0},initrd_path=/boot/"
-                        "initrd-{0},virtio_rng={1}".format(release, value))
-        instance.start()
+        instance.start("-H kernel_path=/boot/vmlinuz-{0},initrd_path=/boot/"
+                       "initrd-{0},virtio_rng={1}".format(release, value))
         guest = instance.guest
         kernel = "%s, Linux %s" % (_RELEASES[release],
                                    guest.run("uname -r").split("-")[0])
