@@ -14,7 +14,7 @@ from ganeti_virtio_rng import check
 
 from .table import Line
 
-_ROUNDS = 15
+_ROUNDS = 150
 
 
 def nanoseconds(statements, rounds=_ROUNDS):
@@ -29,7 +29,8 @@ def nanoseconds(statements, rounds=_ROUNDS):
   for statement in statements:
     timer = timeit.Timer(statement, globals=dict(_NAMES))
     timer.timeit(1) # warms up
-    timers.append((timer, max(1, int(0.02 / max(timer.timeit(10) / 10, 1e-9)))))
+    # Two milliseconds: that long, the processor is often left to it alone.
+    timers.append((timer, int(0.002 / (timer.timeit(100) / 100)) + 1))
   return [min(times) for times in
           zip(*[[timer.timeit(number) / number * 1e9
                  for timer, number in timers] for _ in range(rounds)])]

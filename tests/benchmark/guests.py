@@ -102,7 +102,8 @@ def measure(cluster, progress):
                        "initrd-{0},virtio_rng={1}".format(release, value))
         guest = instance.guest
         kernel = "%s, Linux %s" % (_RELEASES[release],
-                                   guest.run("uname -r").split("-")[0])
+                                   re.match(r"[0-9.]+",
+                                            guest.run("uname -r")).group())
         words = guest.run("cat /run/random /run/ssh_keygen; dmesg | sed -n"
                           " 's/^\\[ *\\(.*\\)\\] random: crng init done.*/\\1/p'"
                           ).split()

@@ -24,7 +24,7 @@ Cost = collections.namedtuple("Cost", ["what", "command", "without", "with_it",
 #: What, command, limit of the ratio
 PROGRAMS = [
   ("Start of Python", "python3 -c pass", 1.03),
-  ("Start with usual imports",
+  ("Usual imports",
    "python3 -c 'import json, argparse, subprocess'", 1.02),
   ("gnt-instance --version", "python3 /usr/sbin/gnt-instance --version", 1.01),
   ("import hv_kvm",
