@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What the parameter buys a guest: how soon it is seeded, and how fast it reads.
+"""What the parameter buys a guest: how soon it is seeded, how fast it reads.
 
 """
 
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from lab.base import node_base
+from lab.node import CommandError
 
 from .table import Line
 from .table import spread
@@ -104,13 +105,22 @@ def measure(cluster, progress):
         kernel = "%s, Linux %s" % (_RELEASES[release],
                                    re.match(r"[0-9.]+",
                                             guest.run("uname -r")).group())
-        words = guest.run("cat /run/random /run/ssh_keygen; dmesg | sed -n"
-                          " 's/^\\[ *\\(.*\\)\\] random: crng init done.*/\\1/p'"
-                          ).split()
+        words = guest.run("cat /run/random /run/ssh_keygen; dmesg |"
+                          " grep 'crng init done' | tr -d '[]'").split()[:3]
         boots[kernel, value].append(Boot(*map(float, words)))
-        instance.stop()
+        _stop(instance)
   instance.remove()
   return boots
+
+
+def _stop(instance):
+  """Pulls the plug. Ganeti fails if it finds the guest going down by itself.
+
+  """
+  try:
+    instance.stop()
+  except CommandError:
+    instance.stop()
 
 
 def lines(boots):
@@ -161,7 +171,7 @@ def measure_rate(cluster, progress):
     seconds, busy = spend("timeout %d dd if=/dev/hwrng of=/drawn bs=64 ||"
                           " true" % _SECONDS)
     rates.append(Rate(int(guest.run("wc -c < /drawn")) / seconds, idle, busy))
-    instance.stop()
+    _stop(instance)
   instance.remove()
   return tuple(rates)
 
@@ -186,7 +196,8 @@ def rate_lines(limited, unlimited):
   command = "dd if=/dev/hwrng bs=64"
   how = "one reader for %d s" % _SECONDS
   yield Line("Bytes that a guest gets", command, "%.0f B/s" % limited.got,
-             "%.2f" % (limited.got / 1024), "1024 B/s, the limit; %.0f kB/s without one, by kvm_extra" %
+             "%.2f" % (limited.got / 1024),
+             "1024 B/s, the limit; %.0f kB/s without one, by kvm_extra" %
              (unlimited.got / 1000), how)
   how += "; processor time of QEMU"
   yield Line("QEMU's load while the guest reads", command,

@@ -39,7 +39,7 @@ def count_instructions(run, command):
   """Counts the instructions of a whole run of a program.
 
   @type run: callable
-  @param run: runs what it is given in a shell, and returns the completed process
+  @param run: runs a shell's command line, returns the completed process
   @type command: str
   @rtype: int
 
