@@ -20,20 +20,20 @@ from benchmark import table
 from benchmark import turns
 from lab.cluster import Cluster
 from lab.node import Node
-from lab.node import Switch
+from lab.node import Rack
 
 
 def measure_hook(release, deb, progress):
   """Measures the hook on a node that belongs to no cluster.
 
   """
-  switch = Switch()
-  node = Node(release, "node1.lab.test", "10.77.0.1", switch, {}, progress)
+  rack = Rack()
+  node = Node(release, "node1.lab.test", "10.77.0.1", rack, {}, progress)
   try:
     return hook.measure(node, deb)
   finally:
     node.stop()
-    switch.close()
+    rack.close()
 
 
 def main():

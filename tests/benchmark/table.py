@@ -72,7 +72,7 @@ def machine():
   return ("%s, on %d cores of %s, Debian %s, Linux %s, QEMU without KVM" %
           (datetime.date.today().strftime("%d %B %Y").lstrip("0"),
            os.cpu_count(), model.group(1) if model else os.uname().machine,
-           debian, os.uname().release))
+           debian, ".".join(os.uname().release.split(".")[:2])))
 
 
 def quote(path, text):
