@@ -96,13 +96,13 @@ def test_other_programs_load_nothing(cluster):
 
 def test_costs_programs_next_to_nothing(release, deb, progress):
   """Ganeti's own, too, counted in instructions."""
-  switch = Switch()
-  node = Node(release, "node1.lab.test", "10.77.0.1", switch, {}, progress)
+  rack = Rack()
+  node = Node(release, "node1.lab.test", "10.77.0.1", rack, {}, progress)
   try:
     costs = hook.measure(node, deb)
   finally:
     node.stop()
-    switch.close()
+    rack.close()
   alone = costs.pop(1)
   for cost in costs:
     assert 1 < cost.with_it / cost.without <= cost.limit, cost
