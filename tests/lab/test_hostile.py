@@ -1,0 +1,226 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Guests that want all, and a user without rights on the node."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from .cluster import Instance
+from .draining import UNLIMITED
+from .draining import drain
+from .draining import latency
+
+#: How long guests draw
+SECONDS = float(os.environ.get("HOSTILE_SECONDS", "20"))
+
+#: What a guest may draw, in bytes per second
+RATE = 1024
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("count", [1, 10])
+def test_greedy_guests(cluster, count, record_property):
+  """They get what they may; without the limit, many times that."""
+  node = cluster.master
+  idle = latency()
+  figures = {}
+  for (kind, seconds, hvparams) in [
+      ("limited", SECONDS, {"virtio_rng": "random"}),
+      # enough for a rate, and hard on the machine
+      ("unlimited", SECONDS / 4, {"kvm_extra": UNLIMITED})]:
+    names = ["%s%d.lab.test" % (kind, i) for i in range(count)]
+    node.run("cat > /tmp/greedy.json", input=json.dumps([
+      {"instance_name": name, "mode": "create", "disk_template": "diskless",
+       "disks": [], "nics": [], "os_type": "noop+default", "no_install": True,
+       "pnode": node.name, "hypervisor": "kvm", "start": False,
+       "beparams": {"maxmem": 128, "minmem": 128, "vcpus": 1},
+       "hvparams": hvparams, "name_check": False, "ip_check": False}
+      for name in names]))
+    node.run("gnt-instance batch-create /tmp/greedy.json")
+    try:
+      node.run("gnt-instance start --force-multiple %s" % " ".join(names))
+      figures[kind] = drain([Instance(cluster, name) for name in names],
+                            seconds)
+    finally:
+      for name in names:
+        Instance(cluster, name).remove()
+
+  totals = {}
+  for (kind, figure) in figures.items():
+    totals[kind] = total = [sum(column) for column in zip(*figure["guests"])]
+    text = ("%d guests, %s: %.0f B/s a guest; QEMU reads %.0f B/s and takes"
+            " %.2f CPUs, all together; getrandom takes %.2f times as long as"
+            " on the idle host" %
+            (count, kind, total[1] / total[0], total[2] / total[0] * count,
+             total[3] / total[0] * count, figure["latency"] / idle))
+    record_property("%d %s" % (count, kind), text)
+    print(text)
+
+  for (seconds, drawn, _, _) in figures["limited"]["guests"]:
+    # A period may have begun before, and another may end after; each reader may
+    # have been about to finish.
+    most = RATE * (seconds + 2) + 16 * 64
+    assert drawn <= most
+    assert drawn >= RATE * seconds / 4 # it did read
+  for column in (1, 2): # what the guests got, and what the host gave
+    (less, more) = (totals[kind][column] / totals[kind][0]
+                    for kind in ("limited", "unlimited"))
+    assert more > 10 * less
+
+
+def installed(node):
+  """All that the package has on a node, and the folders above it.
+
+  """
+  paths = set(node.run("dpkg -L ganeti-virtio-rng; find"
+                       " /var/lib/ganeti-virtio-rng /usr/lib/python3"
+                       " -path '*ganeti?virtio?rng*'").stdout.split())
+  paths -= {"/."}
+  return paths | {str(parent) for path in paths
+                  for parent in pathlib.PurePosixPath(path).parents}
+
+
+def test_files_belong_to_root(cluster):
+  """Others can't write them, nor put a link in their place."""
+  node = cluster.nodes[1]
+  node.run("umask 022; ganeti-virtio-rng disable --yes")
+  master = cluster.master
+  try:
+    cluster.run("ganeti-virtio-rng disable --yes")
+    for one in (master, node):
+      paths = installed(one)
+      state = "/var/lib/ganeti-virtio-rng"
+      assert state + "/disabled" in paths
+      assert (state + "/settings.json" in paths) == (one == master)
+      assert [path for path in paths if "__pycache__" in path]
+      listing = one.run("stat -c '%%U %%F %%a %%n' %s" %
+                        " ".join(sorted(paths))).stdout
+      for line in listing.splitlines():
+        (owner, *kind, mode, path) = line.split()
+        assert owner == "root", line
+        # On a system with merged /usr, /lib is a link, in a folder of root's
+        assert kind[-1:] == ["directory"] or kind[-1:] == ["file"], line
+        assert int(mode, 8) & 0o022 == 0, line
+  finally:
+    for one in (node, master):
+      one.run("ganeti-virtio-rng enable")
+
+
+def test_nobody_can_write(cluster):
+  """The same as the kernel sees it."""
+  node = cluster.master
+  paths = " ".join(sorted(installed(node)))
+  check = ("setpriv --reuid=nobody --regid=nogroup --clear-groups sh -c"
+           " 'for path in %s; do test -w $path && echo $path; done; true'")
+  assert node.run(check % paths).stdout == ""
+  assert node.run(check % "/tmp").stdout == "/tmp\n"
+
+
+def test_commands_by_nobody(cluster):
+  """They change nothing: disable fails, enable has nothing to do."""
+  node = cluster.master
+  for command in ("disable --yes", "enable"):
+    result = node.run("setpriv --reuid=nobody --regid=nogroup --clear-groups"
+                      " ganeti-virtio-rng %s" % command, check=False)
+    assert "Traceback" not in result.stderr
+    assert result.returncode == (1 if command == "disable --yes" else 0)
+  assert not (node.root / "var/lib/ganeti-virtio-rng/disabled").exists()
+
+
+def test_extension_reads_no_environment():
+  """The library doesn't import what would."""
+  (library,) = (pathlib.Path(__file__).parents[2] / "build/package").glob(
+    "*/debian/ganeti-virtio-rng/usr/lib/python3/dist-packages"
+    "/ganeti_virtio_rng/_core*.so")
+  symbols = subprocess.run(["nm", "--dynamic", "--undefined-only",
+                            str(library)], check=True, stdout=subprocess.PIPE,
+                           universal_newlines=True).stdout
+  assert "PyModuleDef_Init" in symbols
+  assert not [line for line in symbols.splitlines() if "env" in line.lower()]
+
+
+#: Runs Ganeti's modules, extended, with an environment that tells which code
+#: looks at it: the innermost that is Ganeti's or the package's.
+RECORDER = """
+import collections.abc
+import os
+import sys
+
+seen = []
+
+class Recorder(collections.abc.MutableMapping):
+  def __init__(self, real):
+    self.real = real
+  def note(self):
+    frame = sys._getframe(2)
+    while frame:
+      path = frame.f_code.co_filename
+      if "ganeti_virtio_rng" in path or "/ganeti/" in path:
+        seen.append(path)
+        return
+      frame = frame.f_back
+  def copy(self):
+    self.note()
+    return dict(self.real)
+  def __getitem__(self, name):
+    self.note()
+    return self.real[name]
+  def __iter__(self):
+    self.note()
+    return iter(self.real)
+  def __len__(self):
+    return len(self.real)
+  def __setitem__(self, name, value):
+    self.note()
+    self.real[name] = value
+  def __delitem__(self, name):
+    self.note()
+    del self.real[name]
+
+os.environ = Recorder(os.environ)
+os.environb = Recorder(os.environb)
+
+sys.path.insert(0, os.path.realpath("/etc/ganeti/share"))
+from ganeti import constants
+from ganeti import luxi
+from ganeti import objects
+from ganeti.hypervisor import hv_kvm
+
+kvm = hv_kvm.KVMHypervisor
+parameters = objects.FillDict(constants.HVC_DEFAULTS["kvm"],
+                              {"kernel_path": "/boot/vmlinuz",
+                               "kvm_path": "/usr/bin/qemu-system-x86_64"})
+assert parameters["virtio_rng"] == "random"
+kvm.CheckParameterSyntax(parameters)
+kvm.ValidateParameters(parameters)
+if hasattr(kvm, "AssessParameters"):
+  kvm.AssessParameters(parameters)
+print(luxi.Client().Query("instance", ["name", "hv/virtio_rng"], None))
+
+from ganeti_virtio_rng import build_argv
+from ganeti_virtio_rng import hv_kvm as room
+assert build_argv("random")
+# a command line as Ganeti makes it
+class Instance:
+  name = "web1"
+parameters["kvm_extra"] = "-device x"
+runtime = (["qemu", "-M", "pc"], [], parameters, [])
+print(room._arguments(Instance, runtime))
+
+ours = [path for path in seen if "ganeti_virtio_rng" in path]
+assert not ours, ours
+assert seen # Ganeti itself does
+
+exec(compile("os.environ.get('HOME')", "/x/ganeti_virtio_rng/y.py", "exec"))
+assert seen[-1] == "/x/ganeti_virtio_rng/y.py" # it would have been found
+"""
+
+
+def test_python_reads_no_environment(cluster):
+  output = cluster.run("python3 -", input=RECORDER).stdout
+  assert "addr=0x1f" in output
