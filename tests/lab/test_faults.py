@@ -1,0 +1,336 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""kill -9, between any two steps of all that changes something.
+
+A step is a system call by which a program changes a file, starts another one
+or asks a daemon for something. A whole run under strace tells which there are,
+and then strace kills one run before each of them.
+
+"""
+
+import collections
+import json
+import re
+
+import pytest
+
+from .expectations import configuration
+from .expectations import expect
+from .test_commands import replaced
+from .test_lifecycle import wait_for
+from .test_rollout import verify
+
+CALLS = "mkdir,rename,rmdir,sendto,unlink,openat,clone,vfork"
+
+#: What changes nothing: a file that is only read or isn't there, and the
+#: queries of the name service
+NO_STEP = re.compile(r"openat\((?!.*O_CREAT)|.*= -1 E|[+]")
+
+STATE = "/var/lib/ganeti-virtio-rng"
+
+Step = collections.namedtuple("Step", ["call", "number", "text"])
+
+
+def read_steps(node, path):
+  """Reads what strace has written.
+
+  """
+  count = collections.Counter()
+  steps = []
+  for line in (node.root / path).read_text().splitlines():
+    call = line.partition("(")[0]
+    count[call] += 1
+    # without what differs from run to run
+    text = re.sub(r"\d+", "", line.rpartition(" = ")[0].rstrip())
+    steps.append((Step(call, count[call], text), line))
+  return steps
+
+
+def steps_of(node, command):
+  """Runs a command to its end.
+
+  @rtype: list of L{Step}
+
+  """
+  node.run("strace -o /tmp/steps -e signal=none -e trace=%s %s" %
+           (CALLS, command))
+  steps = [step for (step, line) in read_steps(node, "tmp/steps")
+           if not NO_STEP.match(line)]
+  assert steps
+  return steps
+
+
+def kill_at(node, command, step):
+  """Runs a command that is killed before a step.
+
+  """
+  result = node.run("strace -o /tmp/steps -e signal=none -e trace=%s"
+                    " -e inject=%s:signal=KILL:when=%d %s" %
+                    (CALLS, step.call, step.number, command), check=False)
+  assert result.returncode == 128 + 9, result.stderr
+  assert read_steps(node, "tmp/steps")[-1][0] == step
+
+
+def state_files(node):
+  return sorted(node.run("cd %s && ls" % STATE).stdout.split())
+
+
+def settings_in(config):
+  """All values in a configuration.
+
+  """
+  return re.findall('"virtio_rng": "([a-z]+)"', json.dumps(config))
+
+
+@pytest.fixture
+def in_use(cluster, add):
+  """The master of a cluster that uses the parameter; the other node stands
+  aside. Instances run on.
+
+  """
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom")
+  complaints = verify(cluster)
+  (master, other) = cluster.nodes
+  other.run("ganeti-virtio-rng disable --yes")
+  pid = web1.pid
+  yield master
+  other.run("ganeti-virtio-rng enable")
+  assert web1.pid == pid
+  expect(web1, "/dev/urandom")
+  cluster.run("gnt-cluster modify -H kvm:acpi=true")
+  assert verify(cluster) == complaints
+
+
+#: No daemon is restarted
+ENABLE = ("python3 -c 'from ganeti_virtio_rng import leaving, node;"
+          " node.DAEMONS = (); leaving.enable(None)'")
+
+DISABLE = "ganeti-virtio-rng disable --yes"
+
+
+def test_disable_and_enable(cluster, in_use):
+  node = in_use
+  values = settings_in(configuration(cluster))
+  assert "urandom" in values
+  whole = {DISABLE: ([], ["disabled", "settings.json"]),
+           ENABLE: (values, [])}
+  steps = {command: steps_of(node, command) for command in (DISABLE, ENABLE)}
+  for command, back in [(DISABLE, ENABLE), (ENABLE, DISABLE)]:
+    if command == ENABLE:
+      node.run(DISABLE)
+    for step in steps[command]:
+      kill_at(node, command, step)
+      assert settings_in(configuration(cluster)) in (
+        values, values[:1], values[1:], [])
+      cluster.run("gnt-cluster info")
+      node.run(command, timeout=60)
+      assert (settings_in(configuration(cluster)),
+              state_files(node)) == whole[command], step
+      node.run(back)
+      assert (settings_in(configuration(cluster)),
+              state_files(node)) == whole[back], step
+  node.run(ENABLE)
+
+
+POSTINST = "sh /var/lib/dpkg/info/ganeti-virtio-rng.postinst configure"
+
+POSTRM = "sh /var/lib/dpkg/info/ganeti-virtio-rng.postrm remove"
+
+
+@pytest.mark.parametrize("before, command, again", [
+  (DISABLE, "ganeti-virtio-rng enable", "ganeti-virtio-rng enable"),
+  ("dpkg --unpack /tmp/ganeti-virtio-rng_*.deb", POSTINST,
+   "dpkg --configure -a"),
+  ("true", POSTRM, POSTRM),
+  ], ids=["enable", "postinst", "postrm"])
+def test_restart_of_the_node_daemon(cluster, deb, before, command, again):
+  """If it was stopped, the second try starts it.
+
+  """
+  node = cluster.nodes[1] # where the other daemon, which takes long, isn't
+  node.copy(deb)
+  pid = node.root / "run/ganeti/ganeti-noded.pid"
+  node.run(before)
+  for step in steps_of(node, command):
+    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
+    node.run(before)
+    old = pid.read_text()
+    kill_at(node, command, step)
+    # What it had started goes on without it
+    wait_for(lambda: node.run("pidof -x daemon-util", check=False).returncode)
+    node.run(again)
+    assert node.run("/usr/lib/ganeti/daemon-util check ganeti-noded",
+                    check=False).returncode == 0, step
+    assert pid.read_text() != old, step
+  assert node.run("ls /run | grep virtio", check=False).stdout == ""
+
+
+@pytest.fixture
+def no_daemons(in_use):
+  """The master without the daemons that the package restarts.
+
+  """
+  for name in ("noded", "rapi"):
+    in_use.run("/usr/lib/ganeti/daemon-util stop ganeti-%s" % name)
+  yield in_use
+  in_use.run("dpkg --configure -a")
+  for name in ("noded", "rapi"):
+    in_use.run("/usr/lib/ganeti/daemon-util start ganeti-%s" % name)
+
+
+def of_python(steps):
+  """Those by which dpkg changes what Python sees.
+
+  """
+  return [step for step in steps if step.call in ("rename", "unlink") and
+          re.search(r"/ganeti_virtio_rng[^-]*[.](py|so|pth|start)$",
+                    step.text.strip('")').split('"')[-1])]
+
+
+def expect_all_work(node):
+  """Each Python, and so Ganeti, whatever there is of the package.
+
+  """
+  result = node.run("python3 -c 'print(1)'")
+  assert result.stdout == "1\n"
+  site = node.root / "usr/lib/python3/dist-packages"
+  if (site / "ganeti_virtio_rng_startup.py").exists():
+    assert result.stderr == ""
+  elif (site / "ganeti_virtio_rng.pth").exists():
+    # the one moment in which each Python prints a traceback, and goes on
+    assert "No module named 'ganeti_virtio_rng_startup'" in result.stderr
+  node.run("gnt-cluster info")
+
+
+def test_installation(deb, no_daemons):
+  """dpkg's own steps; those of the package's scripts have a test above.
+
+  """
+  node = no_daemons
+  unpack = "dpkg --unpack %s" % node.copy(deb)
+  remove = "dpkg --remove ganeti-virtio-rng"
+  node.run(unpack)
+  upgrading = of_python(steps_of(node, unpack))
+  for step in upgrading:
+    kill_at(node, unpack, step)
+    expect_all_work(node)
+    node.run(unpack)
+
+  removing = of_python(steps_of(node, remove))
+  installing = of_python(steps_of(node, unpack))
+  assert len(upgrading) == len(removing) == len(installing) == 15
+  for (removed, installed) in zip(removing, installing):
+    for (command, step) in [(remove, removed), (unpack, installed)]:
+      kill_at(node, command, step)
+      expect_all_work(node)
+      node.run(command)
+
+
+def test_node_daemon(cluster, add):
+  """While it starts an instance: once its runtime is saved, and until QEMU runs.
+
+  """
+  other = add("web2.lab.test", node=cluster.nodes[1])
+  web1 = add("web1.lab.test", node=cluster.nodes[1], start=False)
+  node = cluster.nodes[1]
+  other_pid = other.pid
+
+  def start(inject=""):
+    """Starts the instance, with strace at the daemon, which forks for each
+    request. Only this one starts more than one program.
+
+    """
+    tracer = node.popen("exec strace -f -o /tmp/noded -e signal=none"
+                        " -e trace=rename,execve,vfork %s"
+                        " -p $(cat /run/ganeti/ganeti-noded.pid)" % inject)
+    while "attached" not in tracer.stderr.readline():
+      assert tracer.poll() is None
+    result = cluster.run("gnt-instance start web1.lab.test", check=False)
+    node.run("kill -9 $(pidof -x ganeti-noded)")
+    tracer.kill()
+    tracer.communicate()
+    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
+    return result
+
+  assert start().returncode == 0
+  web1.stop()
+  lines = (node.root / "tmp/noded").read_text().splitlines()
+  (saved,) = [line for line in lines if "web1.lab.test.runtime" in line]
+  # Once QEMU runs, paused, Ganeti holds the instance to be started.
+  (runs,) = [i for (i, line) in enumerate(lines)
+             if "execve(" in line and '"-name", "web1.lab.test"' in line]
+  own = [line for line in lines[:runs] if line == saved or
+         line.split()[0] == saved.split()[0] and "vfork(" in line]
+  first = own.index(saved) + 1
+  assert 1 < first < len(own)
+
+  for number in range(first, len(own)):
+    result = start("-e inject=vfork:signal=KILL:when=%d" % number)
+    assert result.returncode != 0, number
+    configuration(cluster)
+    web1.start()
+    expect(web1, "/dev/random")
+    assert other.pid == other_pid
+    web1.stop()
+  expect(other, "/dev/random")
+
+
+#: Takes the place of the program of a job, and runs it under strace
+TRACED = """
+import os
+import sys
+os.execvp("strace", ["strace", "-D", "-o", "/tmp/steps", "-e", "signal=none",
+                     "-e", "trace=%s"] + open("/tmp/inject").read().split() +
+          [sys.executable, __file__ + ".kept"] + sys.argv[1:])
+""" % CALLS
+
+
+@pytest.mark.parametrize("command", [
+  "gnt-instance modify -H virtio_rng=urandom",
+  "gnt-instance start",
+  ], ids=["modify", "start"])
+def test_job(cluster, add, command):
+  """The process of a job, when it has changed something or is about to.
+
+  """
+  web1 = add("web1.lab.test", start=False)
+  node = cluster.master
+
+  def run(inject=""):
+    """Runs the job until its process has ended.
+
+    """
+    node.run("cat > /tmp/inject", input=inject)
+    result = node.run("%s --submit web1.lab.test" % command)
+    steps = node.root / "tmp/steps"
+    wait_for(lambda: steps.exists() and steps.read_text() and
+             node.run("pidof strace", check=False).returncode)
+    # Some commands have it in the one, some in the other
+    return re.search(r"\d+", result.stdout + result.stderr).group()
+
+  def undo():
+    if web1.running:
+      web1.stop()
+    web1.modify("-H virtio_rng=default")
+
+  with replaced(node, node.run("ls /usr/share/ganeti/3.*/ganeti/jqueue/exec.py"
+                               ).stdout.strip(), "echo '%s'" % TRACED):
+    run()
+    steps = [step for (step, line) in read_steps(node, "tmp/steps")
+             if re.search("^rename|livelocks/job.*O_CREAT|updateInstance|"
+                          "setInstanceStatus|freeLocksLevel", line)]
+    assert len(steps) >= 5
+    node.run("rm /tmp/steps; : > /tmp/inject")
+    undo()
+    for step in steps:
+      job = run("-e inject=%s:signal=KILL:when=%d" % (step.call, step.number))
+      assert read_steps(node, "tmp/steps")[-1][0].call == step.call
+      node.run("rm /tmp/steps; : > /tmp/inject")
+      # Ganeti looks for dead jobs every five minutes, or when it is told to.
+      node.run("gnt-job cancel --kill --yes-do-it %s" % job, check=False)
+      configuration(cluster)
+      node.run("%s web1.lab.test" % command, timeout=60)
+      undo()
+  web1.start()
+  expect(web1, "/dev/random")
