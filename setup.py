@@ -28,7 +28,12 @@ CORE = Extension(
 
 
 class BuildPyWithHook(build_py):
-  """Puts the start-up hook beside the package, where site looks for it."""
+  """Puts the start-up hook beside the package, where site looks for it.
+
+  dpkg unpacks in the order of names and removes in the reverse one: so the line
+  that starts the hook comes last and goes first.
+
+  """
 
   SITE = "ganeti_virtio_rng/site"
 

@@ -15,7 +15,7 @@ from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES
 
 
-def extend(constants: types.ModuleType) -> Optional[Callable[[], None]]:
+def extend(constants: types.ModuleType) -> "Optional[Callable[[], None]]":
   """Adds what Ganeti's constants would say of virtio_rng.
 
   Names are bound anew and nothing is changed in place, so that a reloaded
@@ -58,7 +58,7 @@ def extend(constants: types.ModuleType) -> Optional[Callable[[], None]]:
   return undo
 
 
-def _with(mapping: Dict[str, Any], key: str, value: Any) -> Dict[str, Any]:
+def _with(mapping: "Dict[str, Any]", key: str, value: Any) -> "Dict[str, Any]":
   """Copy of a dict with one more item.
 
   """

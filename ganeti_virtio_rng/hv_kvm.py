@@ -34,10 +34,11 @@ _OFF = VALUES[0]
 #: By which the device is known
 _LIMIT = ",max-bytes=%d,period=%d" % (MAX_BYTES, PERIOD)
 
+# Here and in the other rooms, types that take time to make are in quotes.
 _Params = Dict[str, Any]
 
 
-def extend(hv_kvm: types.ModuleType) -> Optional[Callable[[], None]]:
+def extend(hv_kvm: types.ModuleType) -> "Optional[Callable[[], None]]":
   """Makes KVMHypervisor check virtio_rng and start instances with it.
 
   @type hv_kvm: module
@@ -68,7 +69,7 @@ def extend(hv_kvm: types.ModuleType) -> Optional[Callable[[], None]]:
     after["AssessParameters"] = \
       _assess_kvm_extra(before["AssessParameters"].__func__)
 
-  def replace(attributes: Dict[str, Any]) -> None:
+  def replace(attributes: "Dict[str, Any]") -> None:
     for name, value in attributes.items():
       setattr(kvm, name, value)
 
@@ -105,7 +106,7 @@ def _add_parameter(parameters: _Params) -> _Params:
   return result
 
 
-def _accept_missing(check_syntax: Callable[..., None]) -> object:
+def _accept_missing(check_syntax: "Callable[..., None]") -> object:
   @functools.wraps(check_syntax)
   def CheckParameterSyntax(cls: Any, hvparams: _Params) -> None:
     # pylint: disable=C0103
@@ -114,7 +115,7 @@ def _accept_missing(check_syntax: Callable[..., None]) -> object:
   return classmethod(CheckParameterSyntax)
 
 
-def _validate_source(validate: Callable[..., None]) -> object:
+def _validate_source(validate: "Callable[..., None]") -> object:
   @functools.wraps(validate)
   def ValidateParameters(cls: Any, hvparams: _Params) -> None:
     # pylint: disable=C0103
@@ -134,7 +135,7 @@ def _validate_source(validate: Callable[..., None]) -> object:
   return classmethod(ValidateParameters)
 
 
-def _append_device(generate: Callable[..., Any]) -> Callable[..., Any]:
+def _append_device(generate: "Callable[..., Any]") -> "Callable[..., Any]":
   @functools.wraps(generate)
   def _GenerateKVMRuntime(self: Any, instance: Any, *args: Any,
                           **kwargs: Any) -> Any:
@@ -147,7 +148,7 @@ def _append_device(generate: Callable[..., Any]) -> Callable[..., Any]:
   return _GenerateKVMRuntime
 
 
-def _arguments(instance: Any, runtime: Any) -> List[str]:
+def _arguments(instance: Any, runtime: Any) -> "List[str]":
   """Returns what to append to an instance's command line.
 
   @type instance: L{objects.Instance}
@@ -178,7 +179,7 @@ def _arguments(instance: Any, runtime: Any) -> List[str]:
   return build_argv(value, kvm_cmd, slot)
 
 
-def _needs_slot(hvparams: _Params, kvm_cmd: List[Any]) -> bool:
+def _needs_slot(hvparams: _Params, kvm_cmd: "List[Any]") -> bool:
   """Whether the device may be in another's way unless it has a slot of its own.
 
   Left alone, QEMU gives it the lowest free slot, and does so before it comes
@@ -204,7 +205,7 @@ def _sound_cards(hvparams: _Params) -> int:
   return len(models.split(",")) if models else 0
 
 
-def _machine_has_pci_0(kvm_cmd: List[Any]) -> bool:
+def _machine_has_pci_0(kvm_cmd: "List[Any]") -> bool:
   """Whether the machine is of the pc type, whose bus Ganeti's addresses mean.
 
   """
@@ -238,8 +239,8 @@ _BUILT_IN = 3
 _ALL_SOUND_CARDS = 3
 
 
-def _highest_free_slot(hvparams: _Params, kvm_cmd: List[Any],
-                       devices: List[Any]) -> Optional[int]:
+def _highest_free_slot(hvparams: _Params, kvm_cmd: "List[Any]",
+                       devices: "List[Any]") -> "Optional[int]":
   """Finds the highest slot on the bus that no other device will take.
 
   @type devices: list of L{objects.NIC} and L{objects.Disk}
@@ -271,9 +272,9 @@ def _highest_free_slot(hvparams: _Params, kvm_cmd: List[Any],
 _COMPLAINT = ".*(virtio-rng-pci|rng-random|/dev/u?random).*"
 
 
-def _explain_failure(run: Callable[..., Any]) -> Callable[..., Any]:
+def _explain_failure(run: "Callable[..., Any]") -> "Callable[..., Any]":
   @functools.wraps(run)
-  def _RunKVMCmd(self: Any, name: str, kvm_cmd: List[Any], *args: Any,
+  def _RunKVMCmd(self: Any, name: str, kvm_cmd: "List[Any]", *args: Any,
                  **kwargs: Any) -> Any:
     started = time.time()
     try:
@@ -313,9 +314,9 @@ def _log_since(started: float, name: str) -> str:
   return ""
 
 
-def _assess_kvm_extra(assess: Callable[..., List[str]]) -> object:
+def _assess_kvm_extra(assess: "Callable[..., List[str]]") -> object:
   @functools.wraps(assess)
-  def AssessParameters(cls: Any, hvparams: _Params) -> List[str]:
+  def AssessParameters(cls: Any, hvparams: _Params) -> "List[str]":
     # pylint: disable=C0103
     import shlex # which compiles a pattern, too
 

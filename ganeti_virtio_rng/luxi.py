@@ -35,7 +35,7 @@ FIELD = "hv/%s" % HV_VIRTIO_RNG
 _SOURCES = ["hypervisor", "hvparams"]
 
 
-def extend(luxi: types.ModuleType) -> Optional[Callable[[], None]]:
+def extend(luxi: types.ModuleType) -> "Optional[Callable[[], None]]":
   """Makes Client.Query and Client.QueryFields know the field.
 
   @type luxi: module
@@ -51,7 +51,7 @@ def extend(luxi: types.ModuleType) -> Optional[Callable[[], None]]:
   before = dict((name, vars(luxi.Client)[name])
                 for name in ["Query", "QueryFields"])
 
-  def replace(attributes: Dict[str, Any]) -> None:
+  def replace(attributes: "Dict[str, Any]") -> None:
     for name, value in attributes.items():
       setattr(luxi.Client, name, value)
 
@@ -71,9 +71,9 @@ def _definition() -> Any:
     doc="The \"%s\" hypervisor parameter" % HV_VIRTIO_RNG)
 
 
-def _query(query: Callable[..., Any]) -> Callable[..., Any]:
+def _query(query: "Callable[..., Any]") -> "Callable[..., Any]":
   @functools.wraps(query)
-  def Query(self: Any, what: str, fields: List[str], qfilter: Any) -> Any:
+  def Query(self: Any, what: str, fields: "List[str]", qfilter: Any) -> Any:
     # pylint: disable=C0103
     if not (what == constants.QR_INSTANCE and
             (FIELD in fields or _mentions(qfilter)) and _is_enabled()):
@@ -102,8 +102,8 @@ def _is_enabled() -> bool:
   return not os.path.exists(loader.DISABLED)
 
 
-def _replace_sources(row: List[Any], places: List[int],
-                     function: Callable[..., Any]) -> None:
+def _replace_sources(row: "List[Any]", places: "List[int]",
+                     function: "Callable[..., Any]") -> None:
   """Replaces the last cells of a row by one that is made of them.
 
   @type row: list
@@ -119,7 +119,7 @@ def _replace_sources(row: List[Any], places: List[int],
     row.insert(index, function(*sources))
 
 
-def _cell(hypervisor: List[Any], hvparams: List[Any]) -> List[Any]:
+def _cell(hypervisor: "List[Any]", hvparams: "List[Any]") -> "List[Any]":
   """Makes the cell of an instance from those of the sources.
 
   @type hypervisor: tuple
@@ -149,9 +149,9 @@ def _mentions(qfilter: Any) -> bool:
     FIELD in qfilter[1:2] or any(_mentions(operand) for operand in qfilter))
 
 
-def _query_fields(query_fields: Callable[..., Any]) -> Callable[..., Any]:
+def _query_fields(query_fields: "Callable[..., Any]") -> "Callable[..., Any]":
   @functools.wraps(query_fields)
-  def QueryFields(self: Any, what: str, fields: Optional[List[str]]) -> Any:
+  def QueryFields(self: Any, what: str, fields: "Optional[List[str]]") -> Any:
     # pylint: disable=C0103
     response = query_fields(self, what, fields)
     if what == constants.QR_INSTANCE and _is_enabled():

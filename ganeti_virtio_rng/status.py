@@ -184,7 +184,7 @@ def _properties(text: str, implied: str) -> Dict[str, str]:
   """Reads the properties of one of QEMU's options.
 
   @type text: str
-  @param text: "a,key=value,..." where a doubled comma is one of a value, or JSON
+  @param text: "a,key=value,..." where ",," is a comma in a value, or JSON
   @type implied: str
   @param implied: key of the first value
   @rtype: dict from str to str

@@ -48,7 +48,7 @@ def _extend_hv_kvm(hv_kvm: Any) -> None:
     return
   check_syntax = vars(kvm)["CheckParameterSyntax"].__func__
 
-  def CheckParameterSyntax(cls: Any, hvparams: Dict[str, Any]) -> None:
+  def CheckParameterSyntax(cls: Any, hvparams: "Dict[str, Any]") -> None:
     # pylint: disable=C0103
     rest = dict(hvparams)
     value = rest.pop(_NAME, VALUES[0])

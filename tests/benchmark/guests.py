@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from lab.base import node_base
-from lab.node import CommandError
 
 from .table import Line
 from .table import spread
@@ -108,19 +107,9 @@ def measure(cluster, progress):
         words = guest.run("cat /run/random /run/ssh_keygen; dmesg |"
                           " grep 'crng init done' | tr -d '[]'").split()[:3]
         boots[kernel, value].append(Boot(*map(float, words)))
-        _stop(instance)
+        instance.stop()
   instance.remove()
   return boots
-
-
-def _stop(instance):
-  """Pulls the plug. Ganeti fails if it finds the guest going down by itself.
-
-  """
-  try:
-    instance.stop()
-  except CommandError:
-    instance.stop()
 
 
 def lines(boots):
@@ -171,7 +160,7 @@ def measure_rate(cluster, progress):
     seconds, busy = spend("timeout %d dd if=/dev/hwrng of=/drawn bs=64 ||"
                           " true" % _SECONDS)
     rates.append(Rate(int(guest.run("wc -c < /drawn")) / seconds, idle, busy))
-    _stop(instance)
+    instance.stop()
   instance.remove()
   return tuple(rates)
 

@@ -217,7 +217,10 @@ class Instance:
     @param options: more options for C{gnt-instance stop}
 
     """
-    self.cluster.run("gnt-instance stop %s %s" % (options, self.name))
+    command = "gnt-instance stop %s %s" % (options, self.name)
+    if self.cluster.run(command, check=False).returncode != 0:
+      # Ganeti fails if it finds the guest going down by itself.
+      self.cluster.run(command)
 
   def reboot(self, kind):
     """Reboots it.

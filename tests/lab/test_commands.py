@@ -111,9 +111,6 @@ def test_problem(cluster, state, problem):
     assert result.returncode == 1
     [line] = [line for line in result.stdout.splitlines() if "ERROR" in line]
     assert problem in line
-    findings = json.loads(node.run(CHECK + " --json", check=False).stdout)
-    assert [finding for finding in findings if finding["way_out"]] != []
-  assert node.run(CHECK).returncode == 0
 
 
 def test_check_where_no_instance_may_run(cluster):

@@ -85,7 +85,7 @@ def ganeti(environment):
 def test_loads_nothing_else(environment):
   modules = "import sys; print(*sys.modules)"
   with_hook = set(environment.run("-c", modules).split())
-  (environment.site / "ganeti_virtio_rng.pth").unlink()
+  (environment.site / "ganeti_virtio_rng_startup_line.pth").unlink()
   without = set(environment.run("-c", modules).split())
   assert with_hook - without == {"ganeti_virtio_rng_startup"}
 
@@ -102,7 +102,7 @@ def test_costs_other_programs_next_to_nothing(environment, command, limit):
 
   command = command.replace("python3", environment.python)
   with_it = count_instructions(run, command)
-  (environment.site / "ganeti_virtio_rng.pth").unlink()
+  (environment.site / "ganeti_virtio_rng_startup_line.pth").unlink()
   assert 1 < with_it / count_instructions(run, command) <= limit
 
 
@@ -339,7 +339,7 @@ def test_missing_hook(environment, text):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=True, universal_newlines=True)
   assert result.stdout == "1\n"
-  assert "ganeti_virtio_rng.pth" in result.stderr
+  assert "ganeti_virtio_rng_startup_line.pth" in result.stderr
 
 
 def test_silent_syslog(ganeti):

@@ -62,8 +62,6 @@ def test_wheel(wheel):
   names = zipfile.ZipFile(str(wheel)).namelist()
   info = "ganeti_virtio_rng-%s.dist-info/" % version
   assert sorted(name for name in names if not name.startswith(info)) == [
-    "ganeti_virtio_rng.pth",
-    "ganeti_virtio_rng.start",
     "ganeti_virtio_rng/__init__.py",
     "ganeti_virtio_rng/_core.abi3.so",
     "ganeti_virtio_rng/_core.pyi",
@@ -79,6 +77,8 @@ def test_wheel(wheel):
     "ganeti_virtio_rng_aside.py",
     "ganeti_virtio_rng_loader.py",
     "ganeti_virtio_rng_startup.py",
+    "ganeti_virtio_rng_startup_line.pth",
+    "ganeti_virtio_rng_startup_line.start",
     ]
   metadata = zipfile.ZipFile(str(wheel)).read(info + "METADATA").decode()
   assert "\nRequires-Python: >=3.6\n" in metadata
