@@ -33,7 +33,8 @@ def main(argv: Optional[List[str]] = None) -> int:
   os.umask(0o022)
   # Locks are to be freed, also when a connection breaks.
   for number in (signal.SIGHUP, signal.SIGTERM):
-    signal.signal(number, signal.default_int_handler)
+    if signal.getsignal(number) != signal.SIG_IGN: # as nohup has it
+      signal.signal(number, signal.default_int_handler)
   try:
     return int(args.function(args))
   except (node.Failure, EnvironmentError) as err:

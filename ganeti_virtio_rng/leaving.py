@@ -158,6 +158,7 @@ def disable(args: argparse.Namespace) -> int:
     print("The configuration has no %s any more." % HV_VIRTIO_RNG)
   else:
     _create(loader.DISABLED)
+    _remove(loader.LEAVING) # of a run that was interrupted as the master
   return 0
 
 

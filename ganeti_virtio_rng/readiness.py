@@ -112,9 +112,12 @@ def _look_at_ganeti() -> Tuple[_Finding, Optional[bool]]:
     return (_Finding("Ganeti", "%s, %s is not available: %s" %
                      (version, HV_VIRTIO_RNG, "; ".join(answer["errors"])),
                      _AGAIN), False)
-  return (_Finding("Ganeti", "%s, %s is disabled on this node" %
-                   (version, HV_VIRTIO_RNG), "run 'ganeti-virtio-rng enable'"),
-          False)
+  if os.path.exists(loader.DISABLED):
+    return (_Finding("Ganeti", "%s, %s is disabled on this node" %
+                     (version, HV_VIRTIO_RNG),
+                     "run 'ganeti-virtio-rng enable'"), False)
+  return (_Finding("Ganeti", "%s, does not know %s: Python does not start the"
+                   " package" % (version, HV_VIRTIO_RNG), _AGAIN), False)
 
 
 def _look_at_daemon(name: str) -> _Finding:

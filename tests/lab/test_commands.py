@@ -18,6 +18,8 @@ CHECK = "ganeti-virtio-rng check"
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 
+SITE = "/usr/lib/python3/dist-packages"
+
 
 def test_check(cluster):
   for node in cluster.nodes:
@@ -101,6 +103,9 @@ def disabled(node):
     "/etc/ganeti/share/ganeti/hypervisor/hv_kvm/__init__.py"),
    "virtio_rng is not available: KeyError: '_GenerateKVMRuntime'; install the"
    " package again, or a version made for this Ganeti"),
+  (lambda node: missing(node, SITE + "/ganeti_virtio_rng_startup_line.pth"),
+   "does not know virtio_rng: Python does not start the package; install the"
+   " package again"),
   (lambda node: missing(node, "/etc/ganeti/share/ganeti/luxi.py"),
    "Ganeti: ERROR: its modules can't be loaded: "),
   ])

@@ -95,7 +95,8 @@ def in_use(cluster, add):
   other.run("ganeti-virtio-rng disable --yes")
   pid = web1.pid
   yield master
-  other.run("ganeti-virtio-rng enable")
+  for node in (other, master):
+    node.run("ganeti-virtio-rng enable")
   assert web1.pid == pid
   expect(web1, "/dev/urandom")
   cluster.run("gnt-cluster modify -H kvm:acpi=true")
@@ -295,7 +296,7 @@ def test_job(cluster, add, command):
     """Runs the job until its process has ended.
 
     """
-    node.run("cat > /tmp/inject", input=inject)
+    node.run("rm -f /tmp/steps; cat > /tmp/inject", input=inject)
     result = node.run("%s --submit web1.lab.test" % command)
     steps = node.root / "tmp/steps"
     wait_for(lambda: steps.exists() and steps.read_text() and

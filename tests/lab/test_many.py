@@ -10,7 +10,6 @@ import uuid
 
 import pytest
 
-from .cluster import Instance
 from .expectations import RNG
 from .expectations import configuration
 from .expectations import pci
@@ -20,18 +19,10 @@ def test_forty_started_together(bare_cluster, deb):
   cluster = bare_cluster()
   cluster.master.install(deb)
   names = ["many%d.lab.test" % i for i in range(40)]
-  cluster.run("cat > /tmp/many.json", input=json.dumps([
-    {"instance_name": name, "mode": "create", "disk_template": "diskless",
-     "disks": [], "nics": [], "os_type": "noop+default", "no_install": True,
-     "pnode": cluster.master.name, "hypervisor": "kvm", "start": False,
-     "beparams": {"maxmem": 64, "minmem": 64, "vcpus": 1},
-     "name_check": False, "ip_check": False}
-    for name in names]))
-  cluster.run("gnt-instance batch-create /tmp/many.json")
+  instances = cluster.add_instances(names, 64)
   cluster.run("gnt-instance start --paused --force-multiple %s" %
               " ".join(names))
-  for name in names:
-    instance = Instance(cluster, name)
+  for instance in instances:
     assert "rng-random,filename=/dev/random,id=rng0" in instance.argv()
     assert list(pci(instance).values()).count(RNG) == 1
 
