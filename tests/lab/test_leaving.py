@@ -47,8 +47,13 @@ def test_story(bare_cluster, deb):
   complaints = verify(cluster)
   before = essence(configuration(cluster))
 
-  for node in cluster.nodes:
-    node.install(deb)
+  # as the README says
+  path = cluster.master.copy(deb)
+  cluster.run("gnt-cluster queue drain")
+  assert len(cluster.run("gnt-job list --running").stdout.splitlines()) == 1
+  cluster.run("gnt-cluster copyfile %s" % path)
+  cluster.run("gnt-cluster command dpkg -i %s" % path)
+  cluster.run("gnt-cluster queue undrain")
   cluster.run("gnt-cluster modify -H kvm:virtio_rng=urandom")
   cluster.run("gnt-os modify -H kvm:virtio_rng=random noop+other")
   web2.modify("-H virtio_rng=off")
@@ -117,7 +122,7 @@ def test_story(bare_cluster, deb):
   cluster.run(DISABLE)
   for node in cluster.nodes:
     output = node.run("dpkg --purge ganeti-virtio-rng").stdout
-    assert "Run 'ganeti-virtio-rng disable'" not in output
+    assert "'ganeti-virtio-rng disable'" not in output
     assert node.run("find /var/lib /etc /usr -name '*virtio[-_]rng*'"
                     " -path '*ganeti*'").stdout == ""
   assert essence(configuration(cluster)) == before
@@ -131,7 +136,7 @@ def test_removal_of_what_is_in_use(bare_cluster, deb):
   cluster.master.install(deb)
   cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
   output = cluster.run("dpkg -r ganeti-virtio-rng").stdout
-  assert "Run 'ganeti-virtio-rng disable' on the master" in output
+  assert "run 'ganeti-virtio-rng disable' on all nodes" in output
   cluster.master.install(deb)
   # Ganeti's daemons aren't root, and must see what root has written.
   cluster.run("umask 077; ganeti-virtio-rng disable --yes")
@@ -241,7 +246,7 @@ def test_interrupted(cluster):
     assert ("'ganeti-virtio-rng disable' was interrupted; run it again, or"
             " 'ganeti-virtio-rng enable'" in result.stdout)
     output = prerm(master)
-    assert "Run 'ganeti-virtio-rng disable' on the master" in output.stdout
+    assert "run 'ganeti-virtio-rng disable' on all nodes" in output.stdout
   finally:
     cluster.run(ENABLE)
   assert "virtio_rng: random" in cluster.run("gnt-cluster info").stdout

@@ -151,6 +151,11 @@ def test_versions_agree():
                               ganeti_virtio_rng.__version__)
 
 
+def test_version_of_the_man_page():
+  page = (ROOT / "ganeti_virtio_rng/ganeti-virtio-rng.rst").read_text()
+  assert "\n:Version: %s\n" % ganeti_virtio_rng.__version__ in page
+
+
 def test_oldest_python_is_the_same_everywhere():
   oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$",
                      (ROOT / "setup.py").read_text(), re.M).groups()
