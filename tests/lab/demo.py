@@ -69,7 +69,7 @@ class Story:
     argv = instance.argv()
     pairs = [pair for pair in zip(argv, argv[1:]) if "rng" in pair[1]]
     print("QEMU got: %s" % ("\n          ".join(map(" ".join, pairs)) or
-                            "nothing"))
+                            "no generator"))
     guest = instance.guest
     current = guest.run("cat /sys/class/misc/hw_random/rng_current").strip()
     seconds = guest.run("cat /run/random_seconds").strip()
@@ -87,20 +87,22 @@ def main():
 
     story.tell("A new cluster has the parameter, at its default")
     story.type("gnt-cluster info | grep virtio_rng")
+    story.type("ganeti-virtio-rng check")
 
     story.tell("An instance starts with it")
     web1 = cluster.add_instance("web1.lab.test")
     story.look(web1, "random")
+    story.type("ganeti-virtio-rng status")
 
     for value, text in (("urandom", "Another value takes effect when QEMU is"
                                     " started anew"),
-                        ("off", "So it goes without the device")):
+                        ("off", "And this one takes it away")):
       story.tell(text)
       story.type("gnt-instance modify -H virtio_rng=%s web1.lab.test" % value)
       story.type("gnt-instance reboot --shutdown-timeout=0 web1.lab.test")
       story.look(web1, value)
 
-    story.tell("Nothing but the three values gets through")
+    story.tell("Any other value is refused, in Ganeti's words")
     story.type("gnt-instance modify -H virtio_rng=foo web1.lab.test")
     story.type(r"gnt-instance modify -H 'virtio_rng=urandom\,filename="
                r"/etc/shadow' web1.lab.test")
@@ -113,6 +115,7 @@ def main():
     for value, current, seconds, ready in story.results:
       print("%-8s  %-14s  %-11s  at %.2f s" % (value, current,
                                                "%.2f s" % seconds, ready))
+  print("\nThe cluster is gone. All this was without KVM.")
 
 
 if __name__ == "__main__":

@@ -228,7 +228,7 @@ def prerm(node):
 
 
 def test_interrupted(cluster):
-  """By a connection that breaks, while it waits for a job."""
+  """By a signal, while it waits for a job."""
   (master, other) = cluster.nodes
   other.run("ganeti-virtio-rng disable --yes")
   try:
@@ -236,7 +236,7 @@ def test_interrupted(cluster):
     process = master.popen("exec ganeti-virtio-rng disable --yes")
     lines = iter(process.stdout.readline, "")
     assert any("Waiting for these jobs: " in line for line in lines)
-    master.run("pkill -HUP -f '[g]aneti-virtio-rng disable'")
+    master.run("pkill -TERM -f '[g]aneti-virtio-rng disable'")
     (_, stderr) = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Interrupted; run the same command again" in stderr
