@@ -15,8 +15,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 
 #: The tests: those left out run what others run, or run it a million times
-TESTS = ["test_contract.py", "test_devices.py", "test_memory.py", "-k",
-         "not no_leak and not threads and not valgrind and not subinterpreters"]
+TESTS = ["test_contract.py", "test_devices.py", "memory.py", "-k",
+         "not no_leak and not threads and not subinterpreters"]
 
 #: Branches that no test can take: where, how many of the line, and why
 UNREACHABLE = [

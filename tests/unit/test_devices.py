@@ -102,7 +102,7 @@ NO_MEMORY = """
 import sys
 sys.path.insert(0, "tests/unit")
 from ganeti_virtio_rng import check_source
-from test_memory import outcome
+from memory import outcome
 results = [(MemoryError, "")]
 while results[-1] == results[0]:
   results.append(outcome(check_source, (%r, ), (len(results) - 1, 0)))
@@ -111,7 +111,7 @@ print(len(results) > 2, *results[-1])
 
 
 def test_no_memory_for_the_error():
-  """Each allocation fails in turn, as in test_memory.py."""
+  """Each allocation fails in turn, as in memory.py."""
   assert (check_source("random", "mkfifo /dev/random", code=NO_MEMORY) ==
           "True <class 'OSError'> [Errno 19] Not Linux's random number"
           " generator: '/dev/random'")
