@@ -295,6 +295,11 @@ class Instance:
     """Removes it, running or not.
 
     """
+    # Ganeti 3.1 gives the guest five seconds, whatever timeout it is told.
+    pidfile = "%s/pid/%s" % (_CONTROL, self.name)
+    for node in self.cluster.nodes:
+      if (node.root / pidfile).exists():
+        node.run("kill -9 $(cat /{0}); rm /{0}".format(pidfile))
     self.cluster.run("gnt-instance remove -f --shutdown-timeout=0 %s" %
                      self.name)
 
