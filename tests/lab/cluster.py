@@ -296,10 +296,8 @@ class Instance:
 
     """
     # Ganeti 3.1 gives the guest five seconds, whatever timeout it is told.
-    pidfile = "%s/pid/%s" % (_CONTROL, self.name)
-    for node in self.cluster.nodes:
-      if (node.root / pidfile).exists():
-        node.run("kill -9 $(cat /{0}); rm /{0}".format(pidfile))
+    for node in self._hosts:
+      node.run("kill -9 $(cat /{0}); rm /{0}".format(self._pidfile))
     self.cluster.run("gnt-instance remove -f --shutdown-timeout=0 %s" %
                      self.name)
 
@@ -313,19 +311,23 @@ class Instance:
     return result.stdout.strip() == "running"
 
   @property
-  def _host(self):
-    """The node that has its QEMU: a look at all is quicker than to ask Ganeti.
+  def _pidfile(self):
+    return "%s/pid/%s" % (_CONTROL, self.name)
+
+  @property
+  def _hosts(self):
+    """Nodes that have its QEMU: a look at all is quicker than to ask Ganeti.
 
     """
-    return next(node for node in self.cluster.nodes
-                if (node.root / _CONTROL / "pid" / self.name).exists())
+    return [node for node in self.cluster.nodes
+            if (node.root / self._pidfile).exists()]
 
   @property
   def pid(self):
     """Process id of its QEMU, as seen on its node.
 
     """
-    return int((self._host.root / _CONTROL / "pid" / self.name).read_text())
+    return int((self._hosts[0].root / self._pidfile).read_text())
 
   def argv(self):
     """Returns the command line of its QEMU.
@@ -333,7 +335,7 @@ class Instance:
     @rtype: list of str
 
     """
-    cmdline = self._host.root / "proc" / str(self.pid) / "cmdline"
+    cmdline = self._hosts[0].root / "proc" / str(self.pid) / "cmdline"
     return cmdline.read_text().rstrip("\0").split("\0")
 
   def qmp(self, command, **arguments):
@@ -370,5 +372,5 @@ class Instance:
     return Guest(self._socket("serial"))
 
   def _socket(self, kind):
-    return str(self._host.root / _CONTROL / "ctrl" /
+    return str(self._hosts[0].root / _CONTROL / "ctrl" /
                ("%s.%s" % (self.name, kind)))

@@ -13,8 +13,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def test_in_a_process_of_its_own():
-  """Where memory is short, pytest-xdist's thread would have none, and wait for
-  ever.
+  """There memory is short for no thread of pytest-xdist's, and none allocates.
 
   """
   result = subprocess.run(
@@ -23,7 +22,6 @@ def test_in_a_process_of_its_own():
     cwd=str(ROOT / "tests/unit"), check=False, stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT, universal_newlines=True)
   assert result.returncode == 0, result.stdout
-  print(result.stdout)
 
 
 def test_valgrind(tmp_path):
