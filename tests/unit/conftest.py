@@ -3,6 +3,7 @@
 
 """The wheel, and a Python environment that it is installed in."""
 
+import fcntl
 import pathlib
 import subprocess
 import sys
@@ -44,11 +45,14 @@ def distributions(tmp_path_factory):
 
   """
   path = tmp_path_factory.mktemp("dist")
-  result = subprocess.run(
-    [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(path),
-     str(ROOT)],
-    check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    universal_newlines=True)
+  with open(str(ROOT / "pyproject.toml")) as lock:
+    # Meanwhile there are files in the tree that another build would trip over.
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    result = subprocess.run(
+      [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(path),
+       str(ROOT)],
+      check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+      universal_newlines=True)
   assert result.returncode == 0, result.stdout
   return path
 
