@@ -3,8 +3,6 @@
 
 """Makes the tree importable as its package is on a node."""
 
-import contextlib
-import fcntl
 import pathlib
 import sys
 
@@ -16,37 +14,25 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ganeti_virtio_rng/site"),
                 str(ROOT / "tests")]
 
 
-@pytest.hookimpl(tryfirst=True) # pytest-xdist looks at the marks later
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items):
-  """Keeps the tests that share a cluster in one process, for each release.
+  """Keeps tests that share a cluster, or Ganeti's modules, in one process.
+
+  Each release has two clusters, for two processes; about half of the work is
+  in files before test_g.
 
   """
   for item in items:
     params = getattr(item, "callspec", None) and item.callspec.params or {}
-    release = params.get("release", params.get("ganeti"))
-    if release:
-      kind = "shared" if "cluster" in item.fixturenames else "own"
-      item.add_marker(pytest.mark.xdist_group("%s-%s" % (release, kind)))
-
-
-@contextlib.contextmanager
-def locked(path, operation):
-  with open(str(path)) as lock:
-    fcntl.flock(lock, operation)
-    yield
-
-
-@pytest.fixture(autouse=True)
-def turn(request):
-  """Lets a test that is marked "alone" have the machine for itself.
-
-  The second file keeps newcomers back while it waits for the others.
-
-  """
-  alone = request.node.get_closest_marker("alone")
-  (main, gate) = (ROOT / "setup.py", ROOT / "pyproject.toml")
-  with contextlib.ExitStack() as stack:
-    with locked(gate, fcntl.LOCK_EX):
-      stack.enter_context(locked(main,
-                                 fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
-    yield
+    if "cluster" in item.fixturenames:
+      half = "first" if item.path.name < "test_g" else "second"
+      group = "%s-%s" % (params["release"], half)
+    elif "ganeti" in params:
+      group = params["ganeti"]
+    else:
+      continue
+    item.add_marker(pytest.mark.xdist_group(group))
+  yield # to pytest-xdist, which looks at the marks, and to pytest's own order
+  # Long ones first, so that the short ones fill up the end
+  items.sort(key=lambda item: ("cluster" not in item.fixturenames,
+                               "release" not in item.fixturenames))

@@ -85,7 +85,7 @@ def measure(cluster, progress):
   more = _archive(node_base("bookworm", progress))
   for release in _RELEASES:
     base = node_base(release, progress) / "boot"
-    shutil.copy(str(base / "vmlinuz"), str(boot / ("vmlinuz-%s" % release)))
+    shutil.copy(str(base / "vmlinux"), str(boot / ("vmlinux-%s" % release)))
     (boot / ("initrd-%s" % release)).write_bytes(
       (base / "initrd.img").read_bytes() + more)
 
@@ -98,7 +98,7 @@ def measure(cluster, progress):
       progress("Booting guests with the kernel of %s, turn %d of %d" %
                (_RELEASES[release], turn + 1, _RUNS))
       for value in _VALUES:
-        instance.start("-H kernel_path=/boot/vmlinuz-{0},initrd_path=/boot/"
+        instance.start("-H kernel_path=/boot/vmlinux-{0},initrd_path=/boot/"
                        "initrd-{0},virtio_rng={1}".format(release, value))
         guest = instance.guest
         kernel = "%s, Linux %s" % (_RELEASES[release],

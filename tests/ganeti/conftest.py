@@ -5,13 +5,13 @@
 
 import importlib
 import itertools
-import os
 import sys
 import uuid
 
 import pytest
 
 import ganeti_virtio_rng_startup
+from lab import TESTED
 from lab.base import node_base
 
 
@@ -62,9 +62,7 @@ class Ganeti:
         del sys.modules[name]
 
 
-@pytest.fixture(scope="module",
-                params=os.environ.get("LAB_RELEASES",
-                                      "bookworm trixie").split())
+@pytest.fixture(scope="module", params=TESTED)
 def ganeti(request, tmp_path_factory):
   release = Ganeti(request.param, tmp_path_factory.mktemp("qemu"))
   sys.path.insert(0, str(release.path))

@@ -5,20 +5,21 @@
 
 """
 
+import contextlib
 import os
 
 from pathlib import Path
 
 import pytest
 
+from . import TESTED
 from .cluster import Cluster
+from .cluster import Instance
 from .guest import Guest
 from .guest import GuestError
 
 pytest.register_assert_rewrite("lab.expectations")
 
-
-_RELEASES = os.environ.get("LAB_RELEASES", "bookworm trixie").split()
 
 _BUILD = Path(__file__).parents[2] / "build/package"
 
@@ -32,7 +33,7 @@ _LOGS = [
 _clusters = []
 
 
-@pytest.fixture(scope="session", params=_RELEASES)
+@pytest.fixture(scope="session", params=TESTED)
 def release(request):
   """The Debian release of the nodes: each test runs once on each.
 
@@ -79,7 +80,8 @@ def cluster(release, deb, progress):
   All tests share it, and leave it as they found it.
 
   """
-  with Cluster(release, nodes=2, deb=deb, progress=progress) as result:
+  with Cluster(release, nodes=2, deb=deb, progress=progress,
+               mlock=False) as result:
     _clusters.append(result)
     yield result
     _clusters.remove(result)
@@ -90,18 +92,15 @@ def add(cluster):
   """Cluster.add_instance, for instances that a test removes in the end.
 
   """
-  instances = []
+  with contextlib.ExitStack() as stack:
 
-  def _add(name, options="", start=True, node=None):
-    instance = cluster.add_instance(name, options, False, node)
-    instances.append(instance)
-    if start:
-      instance.start()
-    return instance
+    def _add(name, options="", start=True, node=None):
+      instance = Instance(cluster, name)
+      stack.callback(instance.remove) # it may be there, and not start
+      cluster.add_instance(name, options, start, node)
+      return instance
 
-  yield _add
-  for instance in instances:
-    instance.remove()
+    yield _add
 
 
 @pytest.fixture
@@ -120,7 +119,7 @@ def bare_cluster(release, progress):
   made = []
 
   def _raise(nodes=1):
-    made.append(Cluster(release, nodes=nodes, progress=progress))
+    made.append(Cluster(release, nodes=nodes, progress=progress, mlock=False))
     _clusters.append(made[-1])
     return made[-1]
 

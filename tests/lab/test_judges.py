@@ -50,18 +50,17 @@ def test_unit_tests_of_ganeti(release, deb, progress):
 
 
 def test_burnin(cluster):
-  """Each value on an instance of its own, all at the same time."""
-  unchecked = cluster.unchecked
-  processes = {}
+  """Once with each value.
+
+  Nobody looks into the guests: there is no kernel, and so no ACPI to stop it.
+
+  """
   for value in ("off", "random", "urandom"):
-    name = "burnin-%s.lab.test" % value
-    processes[name] = cluster.master.popen(
+    output = cluster.run(
       "/usr/lib/ganeti/tools/burnin -n node1.lab.test,node2.lab.test"
       " -o noop+default -t diskless --no-nics --mem-size=128 --vcpu-count=1"
       " --no-replace1 --no-replace2 --no-importexport --no-reinstall"
       " --no-add-disks --no-add-nics --no-activate-disks --no-rename"
-      " -H kvm:virtio_rng=%s %s %s" % (value, unchecked, name))
-  for process in processes.values():
-    (stdout, stderr) = process.communicate(timeout=600)
-    assert process.returncode == 0, stdout + stderr
-    assert "Migrating instances" in stdout
+      " -H kvm:virtio_rng=%s,kernel_path=,acpi=false %s burnin.lab.test" %
+      (value, cluster.unchecked), timeout=600).stdout
+    assert "Migrating instances" in output

@@ -96,7 +96,7 @@ def test_reboot_by_the_guest(web1):
 def test_shutdown_by_the_guest(web1):
   """The guest honours ACPI, so this is no pulled plug."""
   web1.start()
-  web1.stop("--timeout=60")
+  web1.shut_down()
   assert not web1.running
   web1.start()
   expect(web1, "/dev/random")

@@ -165,8 +165,8 @@ def test_node_by_node(bare_cluster, deb):
                   "gnt-cluster verify",
                   "gnt-os modify -H kvm:acpi=true noop+default",
                   "gnt-instance modify -H acpi=true old.lab.test",
-                  "gnt-instance add -t diskless -o noop+default --no-install"
-                  " --no-nics %s web1.lab.test" % cluster.unchecked):
+                  "gnt-instance add -t diskless -o noop+default --no-nics"
+                  " %s web1.lab.test" % cluster.unchecked):
     result = cluster.run(command, check=False)
     assert result.returncode != 0
     assert re.search("Unknown parameter 'virtio_rng'|Parameter 'virtio_rng' is"
