@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
                    " disable took out of the configuration",
     description="Undoes disable on this node. Restarts ganeti-noded and"
                 " ganeti-rapi if they run. On the master, the values that"
-                " disable took out of the configuration are put back.")
+                " disable took out of the configuration are put back. If it is"
+                " interrupted, run it again.")
   enable.set_defaults(function=leaving.enable)
   return parser

@@ -20,14 +20,24 @@ from typing import Set
 
 import ganeti_virtio_rng_loader as loader
 
+from ganeti_virtio_rng import DEFAULT
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import check
 from ganeti_virtio_rng import node
+
+#: What the cluster may have without anybody's doing: jobs write the default
+_UNSET = (None, DEFAULT)
+
+#: What is being saved: if it was interrupted, it is good for nothing
+_UNFINISHED = loader.SETTINGS + ".new"
 
 #: Seconds between two looks at what is being waited for
 _PAUSE = 0.5
 
 _Settings = Dict[str, Any]
+
+#: Of something, to the hypervisor parameters that it has
+_Params = Dict[str, Dict[str, Any]]
 
 #: Whether Ganeti works on a node as if the package were not installed
 _STANDS_ASIDE = ("test -e %s || ! test -e /usr/sbin/ganeti-virtio-rng" %
@@ -48,15 +58,24 @@ def _read_settings() -> _Settings:
       config = json.load(config_file)
   except (EnvironmentError, ValueError) as err:
     raise node.Failure("Can't read the configuration: %s" % err)
-  cluster = config["cluster"]
+  return _find(config["cluster"]["hvparams"], config["cluster"]["os_hvp"],
+               {uuid: instance["hvparams"]
+                for (uuid, instance) in config["instances"].items()})
+
+
+def _find(cluster: _Params, os_hvp: Dict[str, _Params],
+          instances: _Params) -> _Settings:
+  """Finds the values in Ganeti's dicts of hypervisor parameters.
+
+  """
   return {
-    "cluster": cluster["hvparams"].get("kvm", {}).get(HV_VIRTIO_RNG),
+    "cluster": cluster.get("kvm", {}).get(HV_VIRTIO_RNG),
     "os": {name: params["kvm"][HV_VIRTIO_RNG]
-           for (name, params) in cluster["os_hvp"].items()
+           for (name, params) in os_hvp.items()
            if HV_VIRTIO_RNG in params.get("kvm", {})},
-    "instances": {uuid: instance["hvparams"][HV_VIRTIO_RNG]
-                  for (uuid, instance) in config["instances"].items()
-                  if HV_VIRTIO_RNG in instance["hvparams"]},
+    "instances": {uuid: hvparams[HV_VIRTIO_RNG]
+                  for (uuid, hvparams) in instances.items()
+                  if HV_VIRTIO_RNG in hvparams},
     }
 
 
@@ -92,16 +111,30 @@ def _saved_settings() -> Optional[_Settings]:
     raise node.Failure("Can't read %s: %s" % (loader.SETTINGS, err))
 
 
-def _save_settings(settings: _Settings) -> None:
-  """Writes the settings: all or nothing, also if it is killed.
+def _save(settings: _Settings) -> None:
+  """Adds settings to those that are saved: all or nothing.
 
   """
-  unfinished = loader.SETTINGS + ".new" # a second try writes it anew
-  with open(unfinished, "w") as settings_file:
-    json.dump(settings, settings_file, indent=2, sort_keys=True)
+  with open(_UNFINISHED, "w") as settings_file:
+    json.dump(_merge(_saved_settings(), settings), settings_file, indent=2,
+              sort_keys=True)
     settings_file.flush()
     os.fsync(settings_file.fileno())
-  os.rename(unfinished, loader.SETTINGS)
+  os.rename(_UNFINISHED, loader.SETTINGS)
+
+
+def _merge(saved: Optional[_Settings], settings: _Settings) -> _Settings:
+  """Adds settings to those that an interrupted run has left.
+
+  """
+  if saved is None:
+    return settings
+  merged = {"cluster": settings["cluster"]}
+  if settings["cluster"] in _UNSET:
+    merged["cluster"] = saved["cluster"] or settings["cluster"]
+  for kind in ("os", "instances"):
+    merged[kind] = dict(saved[kind], **settings[kind])
+  return merged
 
 
 def _create(path: str) -> None:
@@ -145,15 +178,14 @@ def disable(args: argparse.Namespace) -> int:
 
   os.makedirs(os.path.dirname(loader.SETTINGS), exist_ok=True)
   if is_master:
-    if os.path.exists(loader.DISABLED): # by a run that was interrupted
-      settings = _merge(_saved_settings(), settings)
-    _save_settings(settings)
     _create(loader.LEAVING) # so that jobs which see the parameter tolerate it
     _create(loader.DISABLED)
     _wait_for_jobs()
-    while not _is_empty(_read_settings()):
+    _change_configuration(_take_out)
+    _wait_for_jobs()
+    while not _is_empty(_read_settings()): # one of them has put it back
       _change_configuration(_take_out)
-      _wait_for_jobs() # one of them may have put it back
+      _wait_for_jobs()
     _remove(loader.LEAVING)
     print("The configuration has no %s any more." % HV_VIRTIO_RNG)
   else:
@@ -196,24 +228,13 @@ def _confirmed() -> bool:
     return False
 
 
-def _merge(saved: Optional[_Settings], settings: _Settings) -> _Settings:
-  """Adds settings to those that an earlier, interrupted run has saved.
-
-  """
-  if saved is None:
-    return settings
-  merged = {"cluster": settings["cluster"] or saved["cluster"]}
-  for kind in ("os", "instances"):
-    merged[kind] = dict(saved[kind], **settings[kind])
-  return merged
-
-
 def enable(_: argparse.Namespace) -> int:
   settings = _saved_settings()
   unfinished = [daemon for daemon in node.DAEMONS
                 if os.path.exists(node.RESTARTING % daemon)]
   was_disabled = os.path.exists(loader.DISABLED)
   if settings is None and not was_disabled and not unfinished:
+    _remove(loader.LEAVING) # of a disable that went no further
     print("Nothing to do: ganeti-virtio-rng is not disabled on this node.")
     return 0
   daemons = [daemon for daemon in node.DAEMONS if daemon in unfinished or
@@ -222,6 +243,7 @@ def enable(_: argparse.Namespace) -> int:
     _create(node.RESTARTING % daemon)
   _remove(loader.DISABLED)
   _remove(loader.LEAVING)
+  _remove(_UNFINISHED)
   node.import_ganeti()
 
   for daemon in daemons:
@@ -231,7 +253,7 @@ def enable(_: argparse.Namespace) -> int:
     _remove(node.RESTARTING % daemon)
 
   if settings is None:
-    if was_disabled and node.is_master():
+    if was_disabled and node.is_master() and _is_empty(_read_settings()):
       print("What was taken out of the configuration is on the node that was"
             " the master then;\ncopy it from there to %s and run this again to"
             " put it back." % loader.SETTINGS)
@@ -243,9 +265,10 @@ def enable(_: argparse.Namespace) -> int:
           " configuration is\nin %s;\ncopy it to %s on the master and run this"
           " there to put it back." % (kept, loader.SETTINGS))
   else:
+    _wait_for_jobs() # those that have started don't know the parameter
     _change_configuration(functools.partial(_put_back, settings))
-    print("The configuration has %s again." % HV_VIRTIO_RNG)
     _remove(loader.SETTINGS)
+    print("The configuration has %s again." % HV_VIRTIO_RNG)
   return 0
 
 
@@ -314,6 +337,8 @@ def _change_configuration(
 
 
 def _take_out(cluster: Any, instances: List[Any]) -> List[Any]:
+  _save(_find(cluster.hvparams, cluster.os_hvp,
+              {instance.uuid: instance.hvparams for instance in instances}))
   changed = []
   if cluster.hvparams.get("kvm", {}).pop(HV_VIRTIO_RNG, None) is not None:
     changed.append(cluster)
@@ -332,16 +357,20 @@ def _take_out(cluster: Any, instances: List[Any]) -> List[Any]:
 
 def _put_back(settings: _Settings, cluster: Any,
               instances: List[Any]) -> List[Any]:
+  """What has a value again keeps it: it is newer.
+
+  """
   changed = [cluster]
-  if check(settings["cluster"]):
+  present = cluster.hvparams.get("kvm", {}).get(HV_VIRTIO_RNG)
+  if check(settings["cluster"]) and present in _UNSET:
     cluster.hvparams.setdefault("kvm", {})[HV_VIRTIO_RNG] = settings["cluster"]
   for name, value in settings["os"].items():
     if check(value):
       params = cluster.os_hvp.setdefault(name, {})
-      params.setdefault("kvm", {})[HV_VIRTIO_RNG] = value
+      params.setdefault("kvm", {}).setdefault(HV_VIRTIO_RNG, value)
   for instance in instances:
     value = settings["instances"].get(instance.uuid)
-    if check(value):
+    if check(value) and HV_VIRTIO_RNG not in instance.hvparams:
       instance.hvparams[HV_VIRTIO_RNG] = value
       changed.append(instance)
   return changed

@@ -101,6 +101,10 @@ def _look_at_ganeti() -> Tuple[_Finding, Optional[bool]]:
 
   answer = json.loads(result.stdout)
   version = answer["version"]
+  if answer["in_effect"] and os.path.exists(loader.SETTINGS):
+    return (_Finding("Ganeti", "%s, what 'ganeti-virtio-rng disable' took out of"
+                     " the configuration was not put back" % version,
+                     "run 'ganeti-virtio-rng enable'"), True)
   if answer["in_effect"]:
     return (_Finding("Ganeti", "%s, knows %s" % (version, HV_VIRTIO_RNG), None),
             True)

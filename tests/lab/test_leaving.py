@@ -4,9 +4,11 @@
 """One installs it, uses it, leaves, comes back, and leaves for good."""
 
 import json
+import re
 
 import pytest
 
+from .expectations import cluster_parameter
 from .expectations import configuration
 from .expectations import expect
 from .test_commands import CHECK
@@ -227,20 +229,26 @@ def prerm(node):
   return result
 
 
+def interrupt(node, command, text):
+  """Starts a command, and sends it a signal when it has printed a text.
+
+  """
+  process = node.popen("exec ganeti-virtio-rng %s" % command)
+  lines = iter(process.stdout.readline, "")
+  assert any(text in line for line in lines)
+  node.run("pkill -TERM -f '[g]aneti-virtio-rng %s'" % command)
+  (_, stderr) = process.communicate(timeout=60)
+  assert process.returncode == 1
+  assert "Interrupted; run the same command again" in stderr
+
+
 def test_interrupted(cluster):
   """By a signal, while it waits for a job."""
   (master, other) = cluster.nodes
   other.run("ganeti-virtio-rng disable --yes")
   try:
     cluster.run("gnt-debug delay --no-master --submit 15 && sleep 2")
-    process = master.popen("exec ganeti-virtio-rng disable --yes")
-    lines = iter(process.stdout.readline, "")
-    assert any("Waiting for these jobs: " in line for line in lines)
-    master.run("pkill -TERM -f '[g]aneti-virtio-rng disable'")
-    (_, stderr) = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "Interrupted; run the same command again" in stderr
-
+    interrupt(master, "disable --yes", "Waiting for these jobs: ")
     result = master.run(CHECK, check=False)
     assert result.returncode == 1
     assert ("'ganeti-virtio-rng disable' was interrupted; run it again, or"
@@ -251,6 +259,46 @@ def test_interrupted(cluster):
     cluster.run(ENABLE)
   assert "virtio_rng: random" in cluster.run("gnt-cluster info").stdout
   assert master.run(CHECK).returncode == 0
+
+
+def test_enable_interrupted(cluster):
+  """What was not put back is kept, also by another disable."""
+  master = cluster.master
+  with cluster_parameter(cluster, virtio_rng="urandom"):
+    cluster.run(DISABLE)
+    try:
+      output = cluster.run("gnt-debug delay --no-master --submit 100 2>&1 &&"
+                           " sleep 2").stdout
+      job = re.search(r"\d+", output).group()
+      interrupt(master, "enable", "Waiting for these jobs: ")
+      cluster.run("gnt-job cancel --kill --yes-do-it %s" % job, check=False)
+      result = master.run(CHECK, check=False)
+      assert result.returncode == 1
+      assert "was not put back; run 'ganeti-virtio-rng enable'" in result.stdout
+      cluster.run("gnt-cluster modify -H kvm:acpi=true") # writes the default
+      cluster.run("ganeti-virtio-rng disable --yes")
+    finally:
+      cluster.run(ENABLE)
+    assert "virtio_rng: urandom" in cluster.run("gnt-cluster info").stdout
+    assert master.run(CHECK).returncode == 0
+
+
+def test_changed_while_disable_waits(cluster, add):
+  """What a job has changed meanwhile is kept, too."""
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom", start=False)
+  (master, other) = cluster.nodes
+  other.run("ganeti-virtio-rng disable --yes")
+  try:
+    process = master.popen("exec ganeti-virtio-rng disable")
+    while process.stdout.read(1) != "?": # Continue?
+      assert process.poll() is None
+    web1.modify("-H virtio_rng=off")
+    process.communicate("y\n")
+    assert process.returncode == 0
+  finally:
+    cluster.run(ENABLE)
+  assert "virtio_rng: off" in cluster.run("gnt-instance info web1.lab.test"
+                                          ).stdout
 
 
 def test_node_that_is_down(cluster):
