@@ -15,7 +15,11 @@ import shutil
 
 from .table import Line
 
+# Without the programs that look for it: a node would have to have them as well,
+# and a libc as new as theirs
 _VALGRIND = pathlib.Path("/usr/libexec/valgrind")
+_CALLGRIND = ("VALGRIND_LAUNCHER=none %s/callgrind-amd64-linux --tool=callgrind"
+              % _VALGRIND)
 
 #: instructions without and with the package, or alone and with the limit
 Cost = collections.namedtuple("Cost", ["what", "command", "without", "with_it",
@@ -44,9 +48,8 @@ def count_instructions(run, command):
   @rtype: int
 
   """
-  # Without the wrapper script, which a node would have to have as well
-  result = run("PYTHONHASHSEED=0 valgrind.bin --tool=callgrind"
-               " --callgrind-out-file=/dev/null %s" % command)
+  result = run("PYTHONHASHSEED=0 %s --callgrind-out-file=/dev/null %s" %
+               (_CALLGRIND, command))
   return int(re.search(r"Collected : (\d+)", result.stderr).group(1))
 
 
@@ -60,7 +63,6 @@ def measure(node, deb):
 
   """
   # The nodes' network has no mirror to install it from.
-  shutil.copy("/usr/bin/valgrind.bin", str(node.root / "usr/bin"))
   (node.root / "usr/libexec/valgrind").mkdir(parents=True)
   for pattern in ("callgrind-*", "vgpreload_core-*", "*.supp"):
     for path in _VALGRIND.glob(pattern):

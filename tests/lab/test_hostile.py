@@ -37,7 +37,7 @@ def draw_without_limit(instance):
 # Ten guests take the machine's time on each release that does this.
 @pytest.mark.parametrize("release", TESTED[-1:], indirect=True)
 def test_greedy_guests(cluster, record_property):
-  """One, and ten: they get what they may; without the limit, many times that.
+  """One, and ten, get what they may; without the limit, several times that.
 
   """
   names = ["greedy%d.lab.test" % i for i in range(10)]
@@ -71,7 +71,7 @@ def test_greedy_guests(cluster, record_property):
       record_property("%d %s" % (count, kind), text)
       print(text)
     # what the guests got, and what the host gave
-    assert all(more > 10 * less for (less, more) in zip(*rates))
+    assert all(more > 3 * less for (less, more) in zip(*rates))
 
     for (seconds, drawn, _, _) in less["guests"]:
       # A period may have begun before, and another may end after; each reader

@@ -5,6 +5,8 @@
 
 import re
 
+import pytest
+
 from .node import Node
 from .node import Rack
 
@@ -49,12 +51,16 @@ def test_unit_tests_of_ganeti(release, deb, progress):
     rack.close()
 
 
-def test_burnin(cluster):
+def test_burnin(cluster, release):
   """Once with each value.
 
   Nobody looks into the guests: there is no kernel, and so no ACPI to stop it.
 
   """
+  if release == "sid":
+    result = cluster.run("/usr/lib/ganeti/tools/burnin --version", check=False)
+    if "FancyURLopener" in result.stderr:
+      pytest.skip("Ganeti 3.1's burn-in tool needs a Python before 3.14")
   for value in ("off", "random", "urandom"):
     output = cluster.run(
       "/usr/lib/ganeti/tools/burnin -n node1.lab.test,node2.lab.test"
