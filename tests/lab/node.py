@@ -211,7 +211,7 @@ class Node:
     return ["nsenter", "--target", str(self._pid), "--mount", "--uts", "--net",
             "--pid", "--ipc"] + _mortal("sh", "-c", command)
 
-  def run(self, command, check=True, input=None, timeout=300):
+  def run(self, command, check=True, input=None, timeout=600):
     # pylint: disable=W0622
     """Runs a command on the node.
 
