@@ -14,6 +14,7 @@ import time
 from typing import Any
 from typing import Callable
 from typing import Dict
+from typing import Iterator
 from typing import List
 from typing import Optional
 from typing import Set
@@ -36,7 +37,7 @@ _PAUSE = 0.5
 
 _Settings = Dict[str, Any]
 
-#: Of something, to the hypervisor parameters that it has
+#: From a name or UUID to the hypervisor parameters
 _Params = Dict[str, Dict[str, Any]]
 
 #: Whether Ganeti works on a node as if the package were not installed
@@ -160,7 +161,7 @@ def disable(args: argparse.Namespace) -> int:
         " installed.")
   if is_master and not _is_empty(settings):
     print("The parameter %s will be taken out of the configuration of:\n%s"
-          "Instances are not touched. What they have now is kept in\n%s, for"
+          "Instances are not touched. The values are kept in\n%s, for"
           " 'ganeti-virtio-rng enable'." %
           (HV_VIRTIO_RNG, _describe(settings), loader.SETTINGS))
   others = _others_in_effect() if is_master else []
@@ -181,11 +182,14 @@ def disable(args: argparse.Namespace) -> int:
     _create(loader.LEAVING) # so that jobs which see the parameter tolerate it
     _create(loader.DISABLED)
     _wait_for_jobs()
-    _change_configuration(_take_out)
-    _wait_for_jobs()
-    while not _is_empty(_read_settings()): # one of them has put it back
-      _change_configuration(_take_out)
+    while True:
+      with _locked_configuration() as cfg:
+        if not os.path.exists(loader.DISABLED):
+          raise node.Failure("ganeti-virtio-rng was enabled meanwhile")
+        _change(cfg, _take_out)
       _wait_for_jobs()
+      if _is_empty(_read_settings()): # else one of them has put it back
+        break
     _remove(loader.LEAVING)
     print("The configuration has no %s any more." % HV_VIRTIO_RNG)
   else:
@@ -266,8 +270,13 @@ def enable(_: argparse.Namespace) -> int:
           " there to put it back." % (kept, loader.SETTINGS))
   else:
     _wait_for_jobs() # those that have started don't know the parameter
-    _change_configuration(functools.partial(_put_back, settings))
-    _remove(loader.SETTINGS)
+    with _locked_configuration() as cfg:
+      if os.path.exists(loader.DISABLED):
+        raise node.Failure("ganeti-virtio-rng was disabled meanwhile")
+      settings = _saved_settings()
+      if settings is not None: # else another one has put it back
+        _change(cfg, functools.partial(_put_back, settings))
+        _remove(loader.SETTINGS)
     print("The configuration has %s again." % HV_VIRTIO_RNG)
   return 0
 
@@ -295,16 +304,11 @@ def _wait_for_jobs() -> None:
     jobs = waiting & running()
 
 
-def _change_configuration(
-    change: Callable[[Any, List[Any]], List[Any]]) -> None:
-  """Changes the cluster and its instances, as a job would.
+@contextlib.contextmanager
+def _locked_configuration() -> Iterator[Any]:
+  """Holds Ganeti's big lock, so that no job works with what is changed.
 
-  With Ganeti's big lock, so that no job works with what is changed. wconfd
-  writes and distributes the configuration.
-
-  @type change: callable
-  @param change: gets the cluster and the list of instances; returns those of
-      these objects that it has changed
+  @rtype: ganeti.config.ConfigWriter
 
   """
   from ganeti import config
@@ -325,15 +329,27 @@ def _change_configuration(
     client.UpdateLocksWaiting(context, constants.OP_PRIO_HIGHEST, [lock])
     while lock not in client.ListLocks(context):
       time.sleep(_PAUSE)
-    cfg = config.GetConfig(None, lock_file)
-    instances = list(cfg.GetAllInstancesInfo().values())
-    for target in change(cfg.GetClusterInfo(), instances):
-      cfg.Update(target, lambda message: None)
+    yield config.GetConfig(None, lock_file)
   finally:
     try:
       client.FreeLocksLevel(context, "cluster")
     finally:
       lock_file.close()
+
+
+def _change(cfg: Any, change: Callable[[Any, List[Any]], List[Any]]) -> None:
+  """Changes the cluster and its instances, as a job would.
+
+  wconfd writes and distributes the configuration.
+
+  @type change: callable
+  @param change: gets the cluster and the list of instances; returns those of
+      these objects that it has changed
+
+  """
+  instances = list(cfg.GetAllInstancesInfo().values())
+  for target in change(cfg.GetClusterInfo(), instances):
+    cfg.Update(target, lambda message: None)
 
 
 def _take_out(cluster: Any, instances: List[Any]) -> List[Any]:
@@ -358,6 +374,8 @@ def _take_out(cluster: Any, instances: List[Any]) -> List[Any]:
 def _put_back(settings: _Settings, cluster: Any,
               instances: List[Any]) -> List[Any]:
   """What has a value again keeps it: it is newer.
+
+  The cluster's default doesn't count, which any job may have written.
 
   """
   changed = [cluster]

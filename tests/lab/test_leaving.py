@@ -5,6 +5,7 @@
 
 import json
 import re
+import signal
 
 import pytest
 
@@ -299,6 +300,28 @@ def test_changed_while_disable_waits(cluster, add):
     cluster.run(ENABLE)
   assert "virtio_rng: off" in cluster.run("gnt-instance info web1.lab.test"
                                           ).stdout
+
+
+def test_disabled_while_enable_waits(cluster):
+  """The later one counts."""
+  master = cluster.master
+  with cluster_parameter(cluster, virtio_rng="urandom"):
+    cluster.run(DISABLE)
+    try:
+      cluster.run("gnt-debug delay --no-master --submit 15 && sleep 2")
+      process = master.popen("exec ganeti-virtio-rng enable")
+      lines = iter(process.stdout.readline, "")
+      assert any("Waiting for these jobs" in line for line in lines)
+      master.run("pkill -STOP -f '[g]aneti-virtio-rng enable'")
+      master.run("ganeti-virtio-rng disable --yes")
+      process.send_signal(signal.SIGCONT) # nsenter, which stopped with it
+      (_, stderr) = process.communicate(timeout=60)
+      assert "was disabled meanwhile" in stderr
+      assert process.returncode == 1
+      assert "virtio_rng" not in json.dumps(configuration(cluster))
+    finally:
+      cluster.run(ENABLE)
+    assert "virtio_rng: urandom" in cluster.run("gnt-cluster info").stdout
 
 
 def test_node_that_is_down(cluster):
