@@ -15,8 +15,8 @@ import shutil
 
 from .table import Line
 
-# Without the programs that look for it: a node would have to have them as well,
-# and a libc as new as theirs
+# callgrind itself, not the programs that start it: a node would have to have
+# them as well, and a libc as new as theirs
 _VALGRIND = pathlib.Path("/usr/libexec/valgrind")
 _CALLGRIND = ("VALGRIND_LAUNCHER=none %s/callgrind-amd64-linux --tool=callgrind"
               % _VALGRIND)

@@ -24,8 +24,7 @@ from .test_commands import replaced
 from .test_lifecycle import wait_for
 from .test_rollout import verify
 
-# Each step is a run of its own: they take the machine's time on each release
-# that does this.
+# Each step is a run of its own, so one release must do.
 pytestmark = pytest.mark.parametrize("release", TESTED[-1:], indirect=True)
 
 CALLS = "mkdir,rename,rmdir,sendto,unlink,openat,clone,vfork"
@@ -123,7 +122,8 @@ CLEANUP = ("cd /etc/ganeti/share; python3 -c 'from ganeti import wconfd;"
 
 
 def test_disable_and_enable(cluster, in_use):
-  """After each kill comes the same command again; or a job and the other one.
+  """After each kill comes the same command again; after some, a job and the
+  other one.
 
   """
   node = in_use
@@ -142,9 +142,9 @@ def test_disable_and_enable(cluster, in_use):
       node.run(DISABLE)
     for step in steps[command]:
       kill_at(node, command, step)
-      configuration(cluster)
+      assert set(settings_in(configuration(cluster))) <= set(values), step
       if command == DISABLE and "settings.json" in state_files(node):
-        # Nothing that still may change waits to be put back.
+        # What waits to be put back is of a node that is disabled.
         assert "disabled" in state_files(node), step
       node.run(command, timeout=60)
       expect_whole(command, step)
