@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What pyproject.toml can't say: the limited API, and where the hook goes."""
+"""What pyproject.toml can't say: the limited API, and where the finder goes."""
 
 import os
 import sys
@@ -27,32 +27,32 @@ CORE = Extension(
   py_limited_api=ABI3)
 
 
-class BuildPyWithHook(build_py):
-  """Puts the start-up hook beside the package, where site looks for it.
+class BuildPyWithSite(build_py):
+  """Puts the finder next to the package, where site looks for what starts it.
 
   dpkg unpacks in the order of names and removes in the reverse one: so the line
-  that starts the hook comes last and goes first.
+  that starts the finder comes last and goes first.
 
   """
 
   SITE = "ganeti_virtio_rng/site"
 
-  def _hooks(self):
+  def _files(self):
     return [(os.path.join(self.SITE, name), os.path.join(self.build_lib, name))
             for name in sorted(os.listdir(self.SITE))
             if name.startswith("ganeti_virtio_rng")]
 
   def run(self):
     build_py.run(self)
-    for source, target in self._hooks():
+    for source, target in self._files():
       self.copy_file(source, target, preserve_mode=False)
 
   def get_outputs(self, include_bytecode=1):
     return (build_py.get_outputs(self, include_bytecode) +
-            [target for _, target in self._hooks()])
+            [target for _, target in self._files()])
 
 
-setup(ext_modules=[CORE], cmdclass={"build_py": BuildPyWithHook},
+setup(ext_modules=[CORE], cmdclass={"build_py": BuildPyWithSite},
       python_requires=">=%d.%d" % OLDEST,
       options={"bdist_wheel":
                {"py_limited_api": "cp%d%d" % OLDEST}} if ABI3 else {})

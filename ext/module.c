@@ -237,6 +237,14 @@ static PyObject *argv_list(const struct virtio_rng_argv *argv)
     return list;
 }
 
+/* Not Py_RETURN_TRUE: since 3.12 it counts no reference, as these objects live
+ * forever there, and before 3.12 they don't. */
+static PyObject *new_reference(PyObject *object)
+{
+    Py_INCREF(object);
+    return object;
+}
+
 PyDoc_STRVAR(check_doc,
 "check($module, value, /)\n"
 "--\n"
@@ -254,9 +262,9 @@ static PyObject *check(PyObject *module, PyObject *value)
 
     (void)module;
     if (parse(value, &source) != VIRTIO_RNG_OK) {
-        Py_RETURN_FALSE;
+        return new_reference(Py_False);
     }
-    Py_RETURN_TRUE;
+    return new_reference(Py_True);
 }
 
 PyDoc_STRVAR(check_source_doc,
@@ -286,7 +294,7 @@ static PyObject *check_source(PyObject *module, PyObject *value)
     if (status != VIRTIO_RNG_OK) {
         return set_error(status, source, value);
     }
-    Py_RETURN_NONE;
+    return new_reference(Py_None);
 }
 
 PyDoc_STRVAR(build_argv_doc,
@@ -403,7 +411,8 @@ static struct PyModuleDef definition = {
     .m_slots = slots,
 };
 
-PyMODINIT_FUNC PyInit__core(void)
+/* Python.h before 3.9 leaves it hidden under -fvisibility=hidden. */
+__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__core(void)
 {
     return PyModuleDef_Init(&definition);
 }

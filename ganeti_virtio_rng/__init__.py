@@ -58,4 +58,4 @@ from ganeti_virtio_rng._core import check_source
 __all__ = ["DEFAULT", "HV_VIRTIO_RNG", "MAX_BYTES", "PERIOD", "VALUES",
            "build_argv", "check", "check_source"]
 
-__version__ = "0.1"
+__version__ = "0.2"

@@ -14,14 +14,12 @@ from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
 
-import ganeti_virtio_rng_loader as loader
-
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES
 from ganeti_virtio_rng import __version__
 from ganeti_virtio_rng import _core
 from ganeti_virtio_rng import check_source
-from ganeti_virtio_rng import node
+from ganeti_virtio_rng.cli import node
 
 #: way_out is None where there is no problem
 _Finding = NamedTuple("_Finding", [("subject", str), ("text", str),
@@ -31,15 +29,21 @@ _Finding = NamedTuple("_Finding", [("subject", str), ("text", str),
 _PROBE = """
 import json
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
+try:
+  from ganeti_virtio_rng_finder import EXTENDED
+  from ganeti_virtio_rng_loader import errors, find_spec
+except Exception as err:
+  EXTENDED, errors = [], {"Ganeti": err}
+for name in sorted(EXTENDED):
+  __import__(name)
 from ganeti import constants
-from ganeti import luxi
 from ganeti.hypervisor import hv_kvm
-import ganeti_virtio_rng_loader as loader
 json.dump({
   "version": constants.RELEASE_VERSION,
   "in_effect": "%s" in hv_kvm.KVMHypervisor.PARAMETERS,
-  "errors": ["%%s: %%s" %% (type(err).__name__, err) for err in loader.errors],
+  "errors": ["can't extend %%s: %%s: %%s" %% (name, type(err).__name__, err)
+             for name, err in sorted(errors.items())],
   }, sys.stdout)
 """ % HV_VIRTIO_RNG
 
@@ -74,12 +78,14 @@ def _findings() -> Iterator[_Finding]:
     return
   node.import_ganeti()
   if in_effect: # else they would have to be restarted once more
-    for daemon in node.DAEMONS:
-      yield _look_at_daemon(daemon)
-  if node.has_instances():
+    yield from map(_look_at_daemon, node.DAEMONS)
+  if not node.has_kvm():
+    yield _Finding("KVM", "is not used by this cluster", None)
+  elif node.has_instances():
     yield _look_at_qemu()
+    used = node.used_values()
     for value in VALUES[1:]:
-      yield _look_at_source(value)
+      yield _look_at_source(value, used is None or value in used)
     yield _look_at_kernel()
 
 
@@ -91,7 +97,7 @@ def _look_at_ganeti() -> Tuple[_Finding, Optional[bool]]:
   """
   # Isolated from what a root shell's environment and directory may hold
   result = subprocess.run(
-    [sys.executable, "-I", "-c", _PROBE, os.path.realpath(node.GANETI)],
+    [sys.executable, "-I", "-c", _PROBE] + node.ganeti_path(),
     stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
     check=False)
   if result.returncode != 0:
@@ -100,49 +106,39 @@ def _look_at_ganeti() -> Tuple[_Finding, Optional[bool]]:
                      "install Ganeti"), None)
 
   answer = json.loads(result.stdout)
-  version = answer["version"]
-  if answer["in_effect"] and os.path.exists(loader.SETTINGS):
-    return (_Finding("Ganeti", "%s, what 'ganeti-virtio-rng disable' took out of"
-                     " the configuration was not put back" % version,
-                     "run 'ganeti-virtio-rng enable'"), True)
-  if answer["in_effect"]:
-    return (_Finding("Ganeti", "%s, knows %s" % (version, HV_VIRTIO_RNG), None),
-            True)
-  if os.path.exists(loader.LEAVING):
-    return (_Finding("Ganeti", "%s, 'ganeti-virtio-rng disable' was interrupted"
-                     % version, "run it again, or 'ganeti-virtio-rng enable'"),
-            False)
-  if answer["errors"]:
-    return (_Finding("Ganeti", "%s, %s is not available: %s" %
-                     (version, HV_VIRTIO_RNG, "; ".join(answer["errors"])),
-                     _AGAIN), False)
-  if os.path.exists(loader.DISABLED):
-    return (_Finding("Ganeti", "%s, %s is disabled on this node" %
-                     (version, HV_VIRTIO_RNG),
-                     "run 'ganeti-virtio-rng enable'"), False)
-  return (_Finding("Ganeti", "%s, does not know %s: Python does not start the"
-                   " package" % (version, HV_VIRTIO_RNG), _AGAIN), False)
+  in_effect = answer["in_effect"]
+  errors = "; ".join(answer["errors"])
+  if in_effect:
+    text = "knows %s, but " if errors else "knows %s"
+  elif errors:
+    text = "%s is not available: "
+  else:
+    text = "does not know %s: Python does not start the package"
+  return (_Finding("Ganeti", "%s, %s%s" % (answer["version"],
+                                           text % HV_VIRTIO_RNG, errors),
+                   None if in_effect and not errors else _AGAIN), in_effect)
 
 
 def _look_at_daemon(name: str) -> _Finding:
   """Asks the process itself whether it has loaded this very package.
 
   """
+  from ganeti import pathutils
   from ganeti import utils
   pid = utils.ReadPidFile(utils.DaemonPidFileName(name))
   try:
     with open("/proc/%d/maps" % pid) as maps:
       # of a file that was replaced, the kernel says that it is deleted
-      loaded = any(line.rstrip().endswith(_core.__file__)
-                   for line in maps)
-  except FileNotFoundError:
-    return _Finding(name, "does not run", None)
+      loaded = any(line.rstrip().endswith(_core.__file__) for line in maps)
+  except (FileNotFoundError, ProcessLookupError):
+    return _Finding(name, "does not run",
+                    "run '%s start %s'" % (pathutils.DAEMON_UTIL, name)
+                    if name == node.DAEMONS[0] and node.in_cluster() else None)
   if loaded:
     return _Finding(name, "knows %s" % HV_VIRTIO_RNG, None)
-  return _Finding(name, "was started before this version of the package was"
-                        " installed",
-                  "run '{0} stop {1}; {0} start {1}'".format(node.DAEMON_UTIL,
-                                                             name))
+  return _Finding(
+    name, "was started before this version of the package was installed",
+    "run '{0} stop {1}; {0} start {1}'".format(pathutils.DAEMON_UTIL, name))
 
 
 def _look_at_qemu() -> _Finding:
@@ -177,29 +173,34 @@ def _kvm_path() -> str:
                                             constants.HT_KVM)
   try:
     with open(name) as lines:
-      params = dict(line.rstrip("\n").split("=", 1) for line in lines)
+      # A value may hold an "=", and a newline.
+      params = dict(line.rstrip("\n").split("=", 1) for line in lines
+                    if "=" in line)
   except FileNotFoundError: # no cluster yet
     params = {}
   return params.get(constants.HV_KVM_PATH, constants.KVM_PATH)
 
 
-def _look_at_source(value: str) -> _Finding:
+def _look_at_source(value: str, is_used: bool) -> _Finding:
   subject = "/dev/%s" % value
   try:
     check_source(value)
   except OSError as err:
-    return _Finding(subject, err.strerror, "mend it, or %s" % _OFF)
+    text = "%s; %s=%s is not used"
+    if is_used:
+      text = "%s; instances with %s=%s don't start here"
+    return _Finding(subject, text % (err.strerror, HV_VIRTIO_RNG, value),
+                    "mend it, or %s" % _OFF if is_used else None)
   return _Finding(subject, "usable", None)
 
 
 def _look_at_kernel() -> _Finding:
   with open("/proc/sys/kernel/random/entropy_avail") as entropy_avail:
-    text = "entropy_avail %s bits" % entropy_avail.read().strip()
+    text = ("its random number generator is %%s, entropy_avail %s bits" %
+            entropy_avail.read().strip())
   try:
     os.getrandom(1, os.GRND_NONBLOCK)
   except BlockingIOError:
-    return _Finding("kernel", "its random number generator is not seeded yet,"
-                              " %s" % text,
+    return _Finding("kernel", text % "not seeded yet",
                     "wait, or give the node a source such as rng-tools")
-  return _Finding("kernel", "its random number generator is seeded, %s" % text,
-                  None)
+  return _Finding("kernel", text % "seeded", None)

@@ -3,22 +3,23 @@
 
 """This node's Ganeti, as the commands need it."""
 
+import json
 import os
+import shutil
 import sys
 
-import ganeti_virtio_rng_startup as startup
+from typing import Any
+from typing import List
+from typing import Optional
+from typing import Set
 
-#: Where Ganeti's modules are, as in its own scripts
-GANETI = "/etc/ganeti/share"
-
-DAEMON_UTIL = "/usr/lib/ganeti/daemon-util"
+from ganeti_virtio_rng import HV_VIRTIO_RNG
 
 #: Those that load the package, and live long
 DAEMONS = ("ganeti-noded", "ganeti-rapi")
 
-#: Exists while one of them is restarted: if that is interrupted, the second try
-#: starts it though it doesn't run. The package's scripts know it, too.
-RESTARTING = "/run/ganeti-virtio-rng.%s"
+#: Where Ganeti's commands may be, besides the user's own path
+_SBIN = "/usr/local/sbin:/usr/sbin"
 
 
 class Failure(Exception):
@@ -27,17 +28,26 @@ class Failure(Exception):
   """
 
 
-def import_ganeti(extended: bool = True) -> None:
+def ganeti_path() -> List[str]:
+  """Returns where Ganeti's modules are: beside its commands.
+
+  @rtype: list of str
+  @return: a folder; none where they are among Python's own, or nowhere
+
+  """
+  command = shutil.which("gnt-cluster", path=os.pathsep.join(
+    [os.environ.get("PATH", ""), _SBIN]))
+  folder = os.path.dirname(os.path.realpath(command or ""))
+  return [folder] if os.path.isdir(os.path.join(folder, "ganeti")) else []
+
+
+def import_ganeti() -> None:
   """Makes Ganeti's modules importable.
 
-  @type extended: bool
-  @param extended: whether they may know the parameter in this process
   @raise Failure: when Ganeti is not there
 
   """
-  if not extended:
-    startup.ROOMS.clear()
-  sys.path.insert(0, os.path.realpath(GANETI))
+  sys.path[:0] = ganeti_path()
   try:
     import ganeti.constants # pylint: disable=W0611
   except ImportError as err:
@@ -59,6 +69,64 @@ def has_instances() -> bool:
   except errors.ConfigurationError:
     return True
   return bool(vm_capable.get(netutils.Hostname.GetSysName(), True))
+
+
+def in_cluster() -> bool:
+  """Whether the node daemon should run on this node.
+
+  """
+  from ganeti import pathutils
+  return os.path.exists(pathutils.NODED_CERT_FILE)
+
+
+def has_kvm() -> bool:
+  """Whether instances of KVM may be on this node's cluster.
+
+  @rtype: bool
+  @return: also if the node belongs to no cluster yet
+
+  """
+  from ganeti import constants
+  from ganeti import errors
+  from ganeti import ssconf
+  try:
+    return constants.HT_KVM in ssconf.SimpleStore().GetHypervisorList()
+  except errors.ConfigurationError:
+    return True
+
+
+def read_config() -> Optional[Any]:
+  """Reads the configuration, where the node has it.
+
+  @rtype: L{objects.ConfigData} or None
+
+  """
+  from ganeti import objects
+  from ganeti import pathutils
+  try:
+    with open(pathutils.CLUSTER_CONF_FILE) as config_file:
+      return objects.ConfigData.FromDict(json.load(config_file))
+  except FileNotFoundError:
+    return None
+
+
+def used_values() -> Optional[Set[str]]:
+  """Returns the values that instances have, or would have if they were new.
+
+  @rtype: set of str or None
+  @return: None on a node that does not have the configuration
+
+  """
+  from ganeti import constants
+  config = read_config()
+  if config is None:
+    return None
+  filled = [config.cluster.GetHVDefaults(constants.HT_KVM, name)
+            for name in [None] + list(config.cluster.os_hvp)]
+  filled.extend(config.cluster.FillHV(instance)
+                for instance in config.instances.values())
+  return {hvparams[HV_VIRTIO_RNG] for hvparams in filled
+          if HV_VIRTIO_RNG in hvparams}
 
 
 def is_master() -> bool:

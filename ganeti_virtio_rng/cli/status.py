@@ -16,7 +16,7 @@ from typing import Optional
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES
 from ganeti_virtio_rng import build_argv
-from ganeti_virtio_rng import node
+from ganeti_virtio_rng.cli import node
 
 _RNG = re.compile("(virtio|vhost-user)-rng(-|$)")
 
@@ -82,17 +82,11 @@ def _configured_values() -> Optional[Dict[str, Any]]:
 
   """
   from ganeti import constants
-  from ganeti import objects
-  from ganeti import pathutils
-  try:
-    with open(pathutils.CLUSTER_CONF_FILE) as config_file:
-      config = objects.ConfigData.FromDict(json.load(config_file))
-  except FileNotFoundError:
+  config = node.read_config()
+  if config is None:
     return None
-  default = constants.HVC_DEFAULTS[constants.HT_KVM].get(HV_VIRTIO_RNG)
   return {
-    instance.name:
-      config.cluster.FillHV(instance).get(HV_VIRTIO_RNG, default)
+    instance.name: config.cluster.FillHV(instance).get(HV_VIRTIO_RNG)
     for instance in config.instances.values()
     if instance.hypervisor == constants.HT_KVM}
 
@@ -127,8 +121,9 @@ def _describe(name: str, argv: List[str],
   elif any(generator["from"] != HV_VIRTIO_RNG for generator in generators):
     restart_needed = False # it has precedence
   else:
-    restart_needed = (_sources(generators) !=
-                      _sources(_generators(build_argv(value))))
+    (now, wanted) = [[generator["source"] for generator in found] for found in
+                     (generators, _generators(build_argv(value)))]
+    restart_needed = now != wanted
   return {"instance": name, "configured": value, "generators": generators,
           "restart_needed": restart_needed}
 
@@ -167,15 +162,11 @@ def _generators(argv: List[str]) -> List[Dict[str, Any]]:
   return generators
 
 
-def _sources(generators: List[Dict[str, Any]]) -> List[Any]:
-  return [generator["source"] for generator in generators]
-
-
 def _is_ours(ident: Optional[str], backend: str, device: str) -> bool:
   for value in VALUES[1:]:
-    (_, our_backend, _, our_device) = build_argv(value)
-    if (backend == our_backend.replace("rng0", str(ident)) and
-        device.startswith(our_device.replace("rng0", str(ident)))):
+    (_, our_backend, _, our_device) = [
+      text.replace("rng0", str(ident)) for text in build_argv(value)]
+    if backend == our_backend and device.startswith(our_device):
       return True
   return False
 

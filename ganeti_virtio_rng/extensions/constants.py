@@ -1,67 +1,39 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Extends ganeti.constants with the parameter, its values and its default."""
+"""Extends ganeti.constants with the parameter and its values.
 
-import types
+Its default is not among them: Ganeti writes HVC_DEFAULTS into the
+configuration, which is to hold only what somebody set (see objects.py).
+
+"""
 
 from typing import Any
-from typing import Callable
 from typing import Dict
-from typing import Optional
+from typing import List
+from typing import Tuple
 
-from ganeti_virtio_rng import DEFAULT
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES
 
 
-def extend(constants: types.ModuleType) -> "Optional[Callable[[], None]]":
-  """Adds what Ganeti's constants would say of virtio_rng.
-
-  Names are bound anew and nothing is changed in place, so that a reloaded
-  module is as it came, and is extended again.
+def extend(constants: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
+  """Returns what Ganeti's constants would say of virtio_rng.
 
   @type constants: module
   @param constants: ganeti.constants
-  @rtype: callable or None
-  @return: function that takes it all back; None if Ganeti knows virtio_rng
-  @raise Exception: when the module isn't as expected; it is unchanged then
+  @rtype: list of tuples of an owner and a dict of its attributes
+  @return: empty if Ganeti knows virtio_rng itself
 
   """
   if HV_VIRTIO_RNG in constants.HVS_PARAMETER_TYPES:
-    return None
+    return []
 
-  names = {} # type: Dict[str, Any]
-  names.update(("HT_VIRTIO_RNG_" + value.upper(), value) for value in VALUES)
-  names.update({
-    "HV_VIRTIO_RNG": HV_VIRTIO_RNG,
-    "HT_VALID_VIRTIO_RNG_TYPES": frozenset(VALUES),
-    "HVS_PARAMETERS": constants.HVS_PARAMETERS | frozenset([HV_VIRTIO_RNG]),
-    "HVS_PARAMETER_TYPES":
-      _with(constants.HVS_PARAMETER_TYPES, HV_VIRTIO_RNG,
-            constants.VTYPE_STRING),
-    "HVC_DEFAULTS":
-      _with(constants.HVC_DEFAULTS, constants.HT_KVM,
-            _with(constants.HVC_DEFAULTS[constants.HT_KVM], HV_VIRTIO_RNG,
-                  DEFAULT)),
-    })
-
-  namespace = vars(constants)
-  before = dict((name, namespace[name]) for name in names if name in namespace)
-  namespace.update(names)
-
-  def undo() -> None:
-    for name in names:
-      namespace.pop(name, None)
-    namespace.update(before)
-
-  return undo
-
-
-def _with(mapping: "Dict[str, Any]", key: str, value: Any) -> "Dict[str, Any]":
-  """Copy of a dict with one more item.
-
-  """
-  result = dict(mapping)
-  result[key] = value
-  return result
+  names = {"HT_VIRTIO_RNG_" + value.upper(): value for value in VALUES
+           } # type: Dict[str, Any]
+  names["HV_VIRTIO_RNG"] = HV_VIRTIO_RNG
+  names["HT_VALID_VIRTIO_RNG_TYPES"] = frozenset(VALUES)
+  names["HVS_PARAMETERS"] = constants.HVS_PARAMETERS | {HV_VIRTIO_RNG}
+  names["HVS_PARAMETER_TYPES"] = dict(constants.HVS_PARAMETER_TYPES)
+  names["HVS_PARAMETER_TYPES"][HV_VIRTIO_RNG] = constants.VTYPE_STRING
+  return [(constants, names)]

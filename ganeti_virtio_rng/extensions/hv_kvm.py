@@ -8,13 +8,13 @@ import logging
 import os
 import re
 import time
-import types
 
 from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Optional
+from typing import Tuple
 
 from ganeti import constants
 from ganeti import errors
@@ -34,51 +34,12 @@ _OFF = VALUES[0]
 #: By which the device is known
 _LIMIT = ",max-bytes=%d,period=%d" % (MAX_BYTES, PERIOD)
 
-# Here and in the other rooms, types that take time to make are in quotes.
+# Here and in the other extensions, types that take time to make are in quotes.
 _Params = Dict[str, Any]
 
 
-def extend(hv_kvm: types.ModuleType) -> "Optional[Callable[[], None]]":
-  """Makes KVMHypervisor check virtio_rng and start instances with it.
-
-  @type hv_kvm: module
-  @param hv_kvm: ganeti.hypervisor.hv_kvm
-  @rtype: callable or None
-  @return: function that takes it all back; None if Ganeti knows virtio_rng
-  @raise Exception: when the module isn't as expected; it is unchanged then
-
-  """
-  kvm = hv_kvm.KVMHypervisor
-  if HV_VIRTIO_RNG in kvm.PARAMETERS:
-    return None
-
-  before = dict((name, vars(kvm)[name]) for name in
-                ["PARAMETERS", "CheckParameterSyntax", "ValidateParameters",
-                 "_GenerateKVMRuntime", "_RunKVMCmd"])
-  after = {
-    "PARAMETERS": _add_parameter(before["PARAMETERS"]),
-    "CheckParameterSyntax":
-      _accept_missing(before["CheckParameterSyntax"].__func__),
-    "ValidateParameters":
-      _validate_source(before["ValidateParameters"].__func__),
-    "_GenerateKVMRuntime": _append_device(before["_GenerateKVMRuntime"]),
-    "_RunKVMCmd": _explain_failure(before["_RunKVMCmd"]),
-    }
-  if "AssessParameters" in vars(kvm): # since Ganeti 3.1
-    before["AssessParameters"] = vars(kvm)["AssessParameters"]
-    after["AssessParameters"] = \
-      _assess_kvm_extra(before["AssessParameters"].__func__)
-
-  def replace(attributes: "Dict[str, Any]") -> None:
-    for name, value in attributes.items():
-      setattr(kvm, name, value)
-
-  replace(after)
-  return functools.partial(replace, before)
-
-
 def _value(hvparams: _Params) -> Any:
-  """Returns the instance's value; a configuration without the key means off.
+  """Returns the value; without one, the master doesn't know the parameter.
 
   """
   return hvparams.get(HV_VIRTIO_RNG, _OFF)
@@ -96,8 +57,6 @@ def _fill(hvparams: _Params) -> _Params:
 def _add_parameter(parameters: _Params) -> _Params:
   """Adds the parameter to those that KVMHypervisor knows.
 
-  It is a required one, as an empty value would pass unchecked otherwise.
-
   """
   result = dict(parameters)
   result[HV_VIRTIO_RNG] = (True, check,
@@ -106,11 +65,19 @@ def _add_parameter(parameters: _Params) -> _Params:
   return result
 
 
-def _accept_missing(check_syntax: "Callable[..., None]") -> object:
+def _check_empty(check_syntax: "Callable[..., None]") -> object:
   @functools.wraps(check_syntax)
   def CheckParameterSyntax(cls: Any, hvparams: _Params) -> None:
     # pylint: disable=C0103
-    check_syntax(cls, _fill(hvparams))
+    filled = _fill(hvparams)
+    if filled[HV_VIRTIO_RNG] == "":
+      # In YAML, off is false unless it is quoted, and Ganeti makes false an
+      # empty string.
+      raise errors.HypervisorError(
+        "Parameter '%s' fails syntax check: The value must be one of: %s"
+        " (current value: '')" %
+        (HV_VIRTIO_RNG, ", ".join("'%s'" % value for value in VALUES)))
+    check_syntax(cls, filled)
 
   return classmethod(CheckParameterSyntax)
 
@@ -142,7 +109,11 @@ def _append_device(generate: "Callable[..., Any]") -> "Callable[..., Any]":
     runtime = generate(self, instance, *args, **kwargs)
 
     # At the very end, so that no other device changes its place on the bus.
-    runtime[0].extend(_arguments(instance, runtime))
+    try:
+      runtime[0].extend(_arguments(instance, runtime))
+    except Exception: # pylint: disable=W0703
+      logging.exception("KVM: instance %s starts without the random number"
+                        " generator of %s", instance.name, HV_VIRTIO_RNG)
     return runtime
 
   return _GenerateKVMRuntime
@@ -337,3 +308,31 @@ def _assess_kvm_extra(assess: "Callable[..., List[str]]") -> object:
     return warnings
 
   return classmethod(AssessParameters)
+
+
+def extend(hv_kvm: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
+  """Returns what makes KVMHypervisor check virtio_rng and start instances so.
+
+  @type hv_kvm: module
+  @param hv_kvm: ganeti.hypervisor.hv_kvm
+  @rtype: list of tuples of an owner and a dict of its attributes
+  @return: empty if Ganeti knows virtio_rng itself
+
+  """
+  kvm = hv_kvm.KVMHypervisor
+  if HV_VIRTIO_RNG in kvm.PARAMETERS:
+    return []
+  before = vars(kvm)
+  after = {
+    "PARAMETERS": _add_parameter(before["PARAMETERS"]),
+    "CheckParameterSyntax":
+      _check_empty(before["CheckParameterSyntax"].__func__),
+    "ValidateParameters":
+      _validate_source(before["ValidateParameters"].__func__),
+    "_GenerateKVMRuntime": _append_device(before["_GenerateKVMRuntime"]),
+    "_RunKVMCmd": _explain_failure(before["_RunKVMCmd"]),
+    }
+  if "AssessParameters" in before: # since Ganeti 3.1
+    after["AssessParameters"] = \
+      _assess_kvm_extra(before["AssessParameters"].__func__)
+  return [(kvm, after)]

@@ -1,65 +1,39 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Extends ganeti.luxi: queries know the field hv/virtio_rng of instances.
+"""Extends ganeti.luxi: what luxid tells of parameters has virtio_rng, too.
 
-The fields that luxid answers to are compiled into it. All hypervisor parameters
-of an instance are one of them, and what the commands and the remote API ask for
-comes from that.
+luxid fills in defaults by itself, from the configuration, and the fields that
+it answers to are compiled into it. All hypervisor parameters of an instance are
+one of them: the field hv/virtio_rng comes from that.
 
 """
 
 import functools
-import os
-import types
 
 from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import List
 from typing import Optional
+from typing import Tuple
 
 from ganeti import _constants
 from ganeti import constants
 from ganeti import errors
 from ganeti import objects
 
-import ganeti_virtio_rng_loader as loader
-
-from ganeti_virtio_rng import DEFAULT
 from ganeti_virtio_rng import HV_VIRTIO_RNG
+
+from ganeti_virtio_rng.extensions import objects as defaults
 
 FIELD = "hv/%s" % HV_VIRTIO_RNG
 
-#: What the field is made of
-_SOURCES = ["hypervisor", "hvparams"]
+#: All hypervisor parameters of an instance
+_HVPARAMS = "hvparams"
 
-
-def extend(luxi: types.ModuleType) -> "Optional[Callable[[], None]]":
-  """Makes Client.Query and Client.QueryFields know the field.
-
-  @type luxi: module
-  @param luxi: ganeti.luxi
-  @rtype: callable or None
-  @return: function that takes it all back; None if Ganeti knows virtio_rng
-  @raise Exception: when the module isn't as expected; it is unchanged then
-
-  """
-  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
-    return None
-
-  before = dict((name, vars(luxi.Client)[name])
-                for name in ["Query", "QueryFields"])
-
-  def replace(attributes: "Dict[str, Any]") -> None:
-    for name, value in attributes.items():
-      setattr(luxi.Client, name, value)
-
-  replace({
-    "Query": _query(before["Query"]),
-    "QueryFields": _query_fields(before["QueryFields"]),
-    })
-  return functools.partial(replace, before)
+#: What the fields are made of
+_SOURCES = ["hypervisor", _HVPARAMS]
 
 
 def _definition() -> Any:
@@ -71,72 +45,105 @@ def _definition() -> Any:
     doc="The \"%s\" hypervisor parameter" % HV_VIRTIO_RNG)
 
 
+def _compose(fields: "List[str]", answer: "List[Any]",
+             field: Any) -> "List[Any]":
+  """Makes a row of the fields that were asked for.
+
+  @type fields: list of str
+  @param fields: as they were asked for
+  @type answer: list
+  @param answer: luxid's row: those that it knows of them, and L{_SOURCES}
+  @param field: what the row has for L{FIELD}
+  @rtype: list
+
+  """
+  cells = iter(answer)
+  row = [field if name == FIELD else next(cells) for name in fields]
+  # The last one has the default filled in.
+  return [answer[-1] if name == _HVPARAMS else cell
+          for name, cell in zip(fields, row)]
+
+
+def _ask(fields: "List[str]") -> "List[str]":
+  """Returns what luxid is asked for instead of some fields.
+
+  """
+  return [name for name in fields if name != FIELD] + _SOURCES
+
+
+def _is_concerned(fields: "List[str]") -> bool:
+  return FIELD in fields or _HVPARAMS in fields
+
+
 def _query(query: "Callable[..., Any]") -> "Callable[..., Any]":
   @functools.wraps(query)
   def Query(self: Any, what: str, fields: "List[str]", qfilter: Any) -> Any:
     # pylint: disable=C0103
-    if not (what == constants.QR_INSTANCE and
-            (FIELD in fields or _mentions(qfilter)) and _is_enabled()):
-      return query(self, what, fields, qfilter)
-    if _mentions(qfilter):
+    if what == constants.QR_INSTANCE and _mentions(qfilter):
       raise errors.OpPrereqError("Field '%s' can't be used in a filter; list"
                                  " it with \"-o name,%s\" and select from the"
                                  " output" % (FIELD, FIELD),
                                  errors.ECODE_INVAL)
+    if what != constants.QR_INSTANCE or not _is_concerned(fields):
+      return query(self, what, fields, qfilter)
 
-    rest = [name for name in fields if name != FIELD]
-    response = query(self, what, rest + _SOURCES, qfilter)
-    places = [i for i, name in enumerate(fields) if name == FIELD]
-    _replace_sources(response.fields, places, lambda *_: _definition())
-    for row in response.data:
-      _replace_sources(row, places, _cell)
+    response = query(self, what, _ask(fields), qfilter)
+    response.fields = _compose(fields, response.fields, _definition())
+    response.data = [_compose(fields, row, _cell(*row[-len(_SOURCES):]))
+                     for row in response.data]
     return response
 
   return Query
 
 
-def _is_enabled() -> bool:
-  """Whether the field is to be known: rapi goes on running when it is disabled.
-
-  """
-  return not os.path.exists(loader.DISABLED)
-
-
-def _replace_sources(row: "List[Any]", places: "List[int]",
-                     function: "Callable[..., Any]") -> None:
-  """Replaces the last cells of a row by one that is made of them.
-
-  @type row: list
-  @type places: list of int
-  @param places: indices that the new cell gets, in ascending order
-  @type function: callable
-  @param function: makes it
-
-  """
-  sources = row[-len(_SOURCES):]
-  del row[-len(_SOURCES):]
-  for index in places:
-    row.insert(index, function(*sources))
-
-
 def _cell(hypervisor: "List[Any]", hvparams: "List[Any]") -> "List[Any]":
-  """Makes the cell of an instance from those of the sources.
+  """Fills in the default, and makes an instance's cell of L{FIELD}.
 
-  @type hypervisor: tuple
+  @type hypervisor: list
   @param hypervisor: status and value
-  @type hvparams: tuple
-  @param hvparams: status and value
+  @type hvparams: list
+  @param hvparams: status and value, changed in place
+  @rtype: list
+  @return: status and value
 
   """
   (status, params) = hvparams
   if status != constants.RS_NORMAL:
     return [status, None]
-  value = params.get(HV_VIRTIO_RNG)
-  if value is None and hypervisor[1] == constants.HT_KVM:
-    value = DEFAULT # not in the configuration yet
-  if value is None:
+  defaults.fill(hypervisor[1], params)
+  if HV_VIRTIO_RNG not in params:
     return [constants.RS_UNAVAIL, None]
-  return [constants.RS_NORMAL, value]
+  return [constants.RS_NORMAL, params[HV_VIRTIO_RNG]]
+
+
+def _query_instances(query: "Callable[..., Any]") -> "Callable[..., Any]":
+  @functools.wraps(query)
+  def QueryInstances(self: Any, names: "List[str]", fields: "List[str]",
+                     use_locking: bool) -> Any:
+    # pylint: disable=C0103
+    if not _is_concerned(fields):
+      return query(self, names, fields, use_locking)
+    rows = []
+    for row in query(self, names, _ask(fields), use_locking):
+      (hypervisor, params) = row[-len(_SOURCES):]
+      if params is not None:
+        defaults.fill(hypervisor, params)
+      rows.append(_compose(fields, row, (params or {}).get(HV_VIRTIO_RNG)))
+    return rows
+
+  return QueryInstances
+
+
+def _query_cluster_info(query: "Callable[..., Any]") -> "Callable[..., Any]":
+  @functools.wraps(query)
+  def QueryClusterInfo(self: Any) -> Any:
+    # pylint: disable=C0103
+    info = query(self)
+    for hypervisor, params in info["hvparams"].items():
+      defaults.fill(hypervisor, params)
+    return info
+
+  return QueryClusterInfo
 
 
 def _mentions(qfilter: Any) -> bool:
@@ -154,7 +161,7 @@ def _query_fields(query_fields: "Callable[..., Any]") -> "Callable[..., Any]":
   def QueryFields(self: Any, what: str, fields: "Optional[List[str]]") -> Any:
     # pylint: disable=C0103
     response = query_fields(self, what, fields)
-    if what == constants.QR_INSTANCE and _is_enabled():
+    if what == constants.QR_INSTANCE:
       if fields:
         response.fields = [_definition() if field.name == FIELD else field
                            for field in response.fields]
@@ -164,3 +171,18 @@ def _query_fields(query_fields: "Callable[..., Any]") -> "Callable[..., Any]":
     return response
 
   return QueryFields
+
+
+def extend(luxi: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
+  """Returns what makes Client know the parameter, see L{constants.extend}.
+
+  """
+  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
+    return []
+  before = vars(luxi.Client)
+  return [(luxi.Client, {
+    "Query": _query(before["Query"]),
+    "QueryFields": _query_fields(before["QueryFields"]),
+    "QueryInstances": _query_instances(before["QueryInstances"]),
+    "QueryClusterInfo": _query_cluster_info(before["QueryClusterInfo"]),
+    })]

@@ -4,13 +4,16 @@
 """Makes Ganeti tolerate virtio_rng when nothing more works.
 
 Ganeti refuses to modify or verify a cluster whose configuration has a parameter
-that it doesn't know. So when the package can't do its work, Ganeti still knows
-the name, though there is no default and no device. Imports nothing of the
-package, which may be what is broken.
+that it doesn't know. So when the package can't do its work, Ganeti still takes
+the three values, though there is no default and no device. Imports nothing of
+the package, which may be what is broken.
 
 """
 
-import types
+import copy
+import functools
+
+from importlib.machinery import PathFinder
 
 from typing import Any
 from typing import Dict
@@ -21,7 +24,7 @@ _NAME = "virtio_rng"
 VALUES = ("off", "random", "urandom")
 
 
-def extend(fullname: str, module: types.ModuleType) -> None:
+def tolerate(fullname: str, module: Any) -> None:
   """Makes a module of Ganeti tolerate the parameter.
 
   @type fullname: str
@@ -59,3 +62,27 @@ def _extend_hv_kvm(hv_kvm: Any) -> None:
         " (current value: '%s')" % (_NAME, ", ".join(VALUES), value))
 
   kvm.CheckParameterSyntax = classmethod(CheckParameterSyntax)
+
+
+def _execute(loader: Any, fullname: str, module: Any) -> None:
+  loader.exec_module(module)
+  try:
+    tolerate(fullname, module)
+  except Exception:  # pylint: disable=W0703
+    pass
+
+
+def _find_spec(fullname: str, path: Any, target: Any) -> Any:
+  """As that of the loader, whose place it takes.
+
+  """
+  spec = PathFinder.find_spec(fullname, path, target)
+  if spec is not None:
+    loader = copy.copy(spec.loader) # type: Any
+    loader.exec_module = functools.partial(_execute, spec.loader, fullname)
+    spec.loader = loader
+  return spec
+
+
+# Last, so that a file that was cut off has no such function
+find_spec = _find_spec

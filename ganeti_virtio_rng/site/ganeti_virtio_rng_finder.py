@@ -1,50 +1,61 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Extends Ganeti's modules with virtio_rng when they are imported.
+"""Finds the modules of Ganeti that are extended with virtio_rng.
 
 Every Python on the node runs this at its start, so it imports nothing but sys,
-never raises, and leaves all work to a module that only Ganeti's programs load.
+never raises, and leaves all work to modules that only Ganeti's programs load.
 
 """
 
 import sys
 
-#: Ganeti's module: ours that extends it
-ROOMS = {
-  "ganeti.constants": "ganeti_virtio_rng.constants",
-  "ganeti.hypervisor.hv_kvm": "ganeti_virtio_rng.hv_kvm",
-  "ganeti.luxi": "ganeti_virtio_rng.luxi",
-  }
+#: Ganeti's modules; the last part is the name of ours in extensions/
+EXTENDED = frozenset([
+  "ganeti.cmdlib.common",
+  "ganeti.constants",
+  "ganeti.hypervisor.hv_kvm",
+  "ganeti.luxi",
+  "ganeti.objects",
+  "ganeti.rpc.node",
+  ])
 
 
 def find_spec(fullname: str, path: object = None,
               target: object = None) -> object:
-  """Finds a module: this one is a meta path finder (PEP 451) for ROOMS.
+  """Finds a module: this one is a meta path finder (PEP 451).
+
+  The fallback has its turn when the loader is damaged.
 
   """
-  if fullname not in ROOMS:
-    return None
-  try:
-    import ganeti_virtio_rng_loader as loader
-  except Exception as err:  # pylint: disable=W0703
-    ROOMS.clear()
-    log(fullname, err)
-    return None
-  return loader.find_spec(fullname, path, target)
+  if fullname in EXTENDED:
+    for name in ("ganeti_virtio_rng_loader", "ganeti_virtio_rng_fallback"):
+      try:
+        return __import__(name).find_spec(fullname, path, target)
+      except Exception as err:  # pylint: disable=W0703
+        log(fullname, err)
+  return None
+
+
+#: What has been said, once each
+_logged = set() # type: set[str]
 
 
 def log(fullname: str, err: BaseException) -> None:
-  """Says why virtio_rng is not available.
+  """Says in the syslog why a module could not be extended.
 
   Ganeti's own logs aren't open yet while its modules are being imported.
 
   """
+  text = "%s: %s" % (type(err).__name__, err)
+  if text in _logged:
+    return
+  _logged.add(text)
   try:
     import syslog
     syslog.syslog(syslog.LOG_WARNING | syslog.LOG_DAEMON,
-                  "virtio_rng is not available: can't extend %s: %s: %s" %
-                  (fullname, type(err).__name__, err))
+                  "virtio_rng is not available: can't extend %s: %s" %
+                  (fullname, text))
   except Exception:  # pylint: disable=W0703
     pass
 

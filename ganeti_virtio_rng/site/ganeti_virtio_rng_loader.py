@@ -1,111 +1,105 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Loads Ganeti's modules and has them extended, or stands aside.
+"""Extends Ganeti's modules as they are loaded: all that is needed, or nothing.
 
-What goes wrong in here never reaches Ganeti, and nothing is half extended: if
-one module can't be, those that were are taken back.
+An extension is a module whose function extend takes one of Ganeti's modules and
+returns what is to be replaced in it. Only this module binds names in Ganeti's,
+and only this one takes them back. What goes wrong in an extension never reaches
+Ganeti: without one of REQUIRED, all are taken back, and Ganeti only tolerates
+the parameter; without another one, only its feature is missing.
 
 """
 
-import os
-import sys
-import types
+import copy
+import functools
+
+from importlib.machinery import PathFinder
 
 from typing import Any
+from typing import Dict
 from typing import List
 
-import ganeti_virtio_rng_startup as startup
+import ganeti_virtio_rng_finder as finder
 
-_STATE = "/var/lib/ganeti-virtio-rng"
+#: Without these there is no parameter
+REQUIRED = frozenset(["ganeti.constants", "ganeti.objects",
+                      "ganeti.hypervisor.hv_kvm"])
 
-#: Exists while the plugin is disabled on this node
-DISABLED = _STATE + "/disabled"
+#: Why a module of Ganeti could not be extended, by its name
+errors = {} # type: Dict[str, Exception]
 
-#: Exists while it is disabled and the configuration still has the parameter
-LEAVING = _STATE + "/leaving"
+#: Modules of REQUIRED that are loaded, to be extended or already so
+_required = [] # type: List[Any]
 
-#: What the configuration had, for the way back
-SETTINGS = _STATE + "/settings.json"
+#: What was replaced, in this order: owner, name, and what was there before
+_replaced = [] # type: List[Any]
 
-#: Modules that are extended, each with the function that takes it back
-_extended = [] # type: List[Any]
-
-#: Why the plugin stands aside, if something is wrong
-errors = [] # type: List[object]
+_NOTHING = object()
 
 
-class _Loader(object):
-  """Loads a module as its own loader does, then extends it."""
+def _find_spec(fullname: str, path: Any, target: Any) -> Any:
+  """Finds a module as Python does, and has it extended when it is executed.
 
-  def __init__(self, loader: Any, fullname: str) -> None:
-    self._loader = loader
-    self._fullname = fullname
-
-  def __getattr__(self, name: str) -> Any:
-    if name == "_loader": # in a copy that is still being made
-      raise AttributeError(name)
-    return getattr(self._loader, name)
-
-  def exec_module(self, module: Any) -> None:
-    # From here on, nobody sees that another loader was there.
-    if getattr(module, "__spec__", None) is not None:
-      module.__loader__ = module.__spec__.loader = self._loader
-    self._loader.exec_module(module)
-    _extend(self._fullname, module)
-
-
-def find_spec(fullname: str, path: Any, target: Any) -> Any:
-  """Finds a module as the finders behind the hook do.
-
-  Not all others: two hooks that both asked all would ask each other for ever.
+  Only the path is searched, as Ganeti's modules are files: finders that ask all
+  others, as this one would have to, ask each other for ever.
 
   """
-  if os.path.exists(DISABLED):
-    if not os.path.exists(LEAVING):
-      return None
-    errors[:] = ["disabled"]
-
-  finders = list(sys.meta_path) # type: List[Any]
-  if startup in finders:
-    del finders[:finders.index(startup) + 1]
-  for finder in finders:
-    find = getattr(finder, "find_spec", None) # older finders have none
-    spec = find and find(fullname, path, target)
-    if spec is not None:
-      if hasattr(spec.loader, "exec_module"):
-        spec.loader = _Loader(spec.loader, fullname)
-      return spec
-  return None
+  spec = PathFinder.find_spec(fullname, path, target)
+  if spec is not None:
+    # A copy, as a zipimporter loads other modules, too
+    loader = copy.copy(spec.loader) # type: Any
+    loader.exec_module = functools.partial(_execute, spec.loader, fullname)
+    spec.loader = loader
+  return spec
 
 
-def _extend(fullname: str, module: types.ModuleType) -> None:
-  if not errors:
+def _execute(loader: Any, fullname: str, module: Any) -> None:
+  loader.exec_module(module)
+  if fullname in REQUIRED:
+    _required.append((fullname, module))
+  if REQUIRED.isdisjoint(errors):
     try:
-      room = __import__(startup.ROOMS[fullname], fromlist=["extend"])
-      _extended.append((fullname, module, room.extend(module)))
-      return
+      extension = __import__("ganeti_virtio_rng.extensions.%s" %
+                             fullname.rpartition(".")[2], fromlist=["extend"])
+      _replace(extension.extend(module))
     except Exception as err:  # pylint: disable=W0703
-      errors.append(err)
-      startup.log(fullname, err)
-      _take_back()
-  _tolerate(fullname, module)
+      errors[fullname] = err
+      finder.log(fullname, err)
+  if not REQUIRED.isdisjoint(errors):
+    _take_back()
+
+
+def _replace(replacements: Any) -> None:
+  """Replaces attributes of modules and classes.
+
+  @type replacements: list of tuples of an owner and a dict
+  @param replacements: the dict's keys are names of the owner's attributes
+
+  """
+  for owner, attributes in list(replacements):
+    for name, value in attributes.items():
+      _replaced.append((owner, name, vars(owner).get(name, _NOTHING)))
+      setattr(owner, name, value)
 
 
 def _take_back() -> None:
-  while _extended:
-    (fullname, module, undo) = _extended.pop()
-    if undo is not None: # else Ganeti knows virtio_rng itself
-      try:
-        undo()
-      except Exception:  # pylint: disable=W0703
-        pass
-      _tolerate(fullname, module)
+  """Makes Ganeti as it was, but for tolerating the parameter.
 
-
-def _tolerate(fullname: str, module: types.ModuleType) -> None:
+  """
+  while _replaced:
+    (owner, name, before) = _replaced.pop()
+    if before is _NOTHING:
+      delattr(owner, name)
+    else:
+      setattr(owner, name, before)
   try:
-    import ganeti_virtio_rng_aside
-    ganeti_virtio_rng_aside.extend(fullname, module)
-  except Exception:  # pylint: disable=W0703
-    pass
+    import ganeti_virtio_rng_fallback as fallback
+    while _required:
+      fallback.tolerate(*_required.pop(0))
+  except Exception as err:  # pylint: disable=W0703
+    finder.log("ganeti", err)
+
+
+# Last, so that a file that was cut off has no such function
+find_spec = _find_spec

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-import ganeti_virtio_rng_startup
+import ganeti_virtio_rng_finder
 from lab import TESTED
 from lab.base import node_base
 
@@ -56,9 +56,13 @@ class Ganeti:
       cls._GetKVMOutput(hvparams["kvm_path"], cls._KVMOPT_HELP))
 
   def forget(self):
+    """Forgets them, and what was extended in them.
+
+    """
     for name in list(sys.modules):
       if (name.partition(".")[0] == "ganeti" or
-          name in ("ganeti_virtio_rng.hv_kvm", "ganeti_virtio_rng.luxi")):
+          name.startswith("ganeti_virtio_rng.extensions") or
+          name == "ganeti_virtio_rng_loader"):
         del sys.modules[name]
 
 
@@ -67,18 +71,28 @@ def ganeti(request, tmp_path_factory):
   release = Ganeti(request.param, tmp_path_factory.mktemp("qemu"))
   sys.path.insert(0, str(release.path))
   release.forget()
-  ganeti_virtio_rng_startup.start()
+  ganeti_virtio_rng_finder.start()
   yield release
   release.forget()
   sys.path.remove(str(release.path))
 
 
 @pytest.fixture
-def hvparams(ganeti, monkeypatch):
+def defaults(ganeti):
+  """A new cluster, whose configuration holds only Ganeti's own defaults.
+
+  """
+  result = ganeti.objects.Cluster()
+  result.UpgradeConfig()
+  return result
+
+
+@pytest.fixture
+def hvparams(ganeti, defaults, monkeypatch):
   """A cluster's defaults, with the release's own QEMU.
 
   """
-  params = dict(ganeti.constants.HVC_DEFAULTS["kvm"])
+  params = defaults.GetHVDefaults("kvm")
   params["kvm_path"] = ganeti.qemu
   # where Ganeti 3.1 validates against this one, whatever kvm_path says
   monkeypatch.setattr(ganeti.constants, "KVM_PATH", ganeti.qemu)

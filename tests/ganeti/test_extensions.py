@@ -47,67 +47,56 @@ def test_constants(ganeti):
           frozenset(["off", "random", "urandom"]))
   assert "virtio_rng" in constants.HVS_PARAMETERS
   assert constants.HVS_PARAMETER_TYPES["virtio_rng"] == "string"
-  assert constants.HVC_DEFAULTS["kvm"]["virtio_rng"] == "random"
 
 
 def test_nothing_else_changes(ganeti):
   generated = importlib.import_module("ganeti._constants")
   assert "virtio_rng" not in generated.HVS_PARAMETER_TYPES
-  assert "virtio_rng" not in generated.HVC_DEFAULTS["kvm"]
-  for hypervisor, params in ganeti.constants.HVC_DEFAULTS.items():
-    assert ("virtio_rng" in params) == (hypervisor == "kvm")
-    rest = {k: v for k, v in params.items() if k != "virtio_rng"}
-    assert rest == generated.HVC_DEFAULTS[hypervisor]
+  assert ganeti.constants.HVC_DEFAULTS is generated.HVC_DEFAULTS
+  assert "virtio_rng" not in str(ganeti.constants.HVC_DEFAULTS)
 
 
-def test_ganeti_knows_each_parameter_everywhere(ganeti):
+def test_ganeti_knows_each_parameter_everywhere(ganeti, defaults):
   """As Ganeti's own unit tests ask of its parameters."""
   constants = ganeti.constants
   assert set(constants.HVS_PARAMETERS) == set(constants.HVS_PARAMETER_TYPES)
   assert (set(ganeti.hv_kvm.KVMHypervisor.PARAMETERS) ==
-          set(constants.HVC_DEFAULTS["kvm"]))
+          set(defaults.GetHVDefaults("kvm")))
 
 
-def test_configuration_without_the_key_gets_the_default(ganeti):
-  cluster = ganeti.objects.Cluster(hvparams={"kvm": {"acpi": False}})
-  cluster.UpgradeConfig()
-  assert cluster.hvparams["kvm"]["virtio_rng"] == "random"
-  assert cluster.hvparams["kvm"]["acpi"] is False
+AS_VALUES = """
+import importlib
+import sys
+sys.path[:0] = sys.argv[1:]
+import ganeti_virtio_rng_finder as finder
+import ganeti_virtio_rng_loader as loader
+for name in finder.EXTENDED:
+  importlib.import_module(name)
+modules = [sys.modules[name] for name in sorted(finder.EXTENDED)]
+owners = [owner for module in modules for owner in [module] +
+          [value for value in vars(module).values() if isinstance(value, type)]]
+def look():
+  return [dict(vars(owner)) for owner in owners]
+before = look()
+for module in modules:
+  extension = importlib.import_module("ganeti_virtio_rng.extensions.%s" %
+                                      module.__name__.rpartition(".")[2])
+  values = extension.extend(module)
+  assert look() == before
+  loader._replace(values)
+  assert look() != before
+  if module.__name__ in ("ganeti.constants", "ganeti.hypervisor.hv_kvm"):
+    assert extension.extend(module) == [] # it knows the parameter now
+  loader._take_back()
+  assert look() == before
+"""
 
 
-def test_extend_is_idempotent(ganeti):
-  constants = ganeti.constants
-  before = dict(vars(constants))
-  assert importlib.import_module(
-    "ganeti_virtio_rng.constants").extend(constants) is None
-  assert dict(vars(constants)) == before
-  hv_kvm = ganeti.hv_kvm
-  before = dict(vars(hv_kvm.KVMHypervisor))
-  assert importlib.import_module(
-    "ganeti_virtio_rng.hv_kvm").extend(hv_kvm) is None
-  assert dict(vars(hv_kvm.KVMHypervisor)) == before
-
-
-def test_undo(ganeti):
-  """Taken back, all is as it came; extended again, all is in effect again."""
-  kvm = ganeti.hv_kvm.KVMHypervisor
-  room = importlib.import_module("ganeti_virtio_rng.hv_kvm")
-  for name, value in list(vars(kvm).items()):
-    original = getattr(getattr(value, "__func__", value), "__wrapped__", None)
-    if original is not None:
-      as_it_came = classmethod if isinstance(value, classmethod) else (
-        lambda function: function)
-      setattr(kvm, name, as_it_came(original))
-  kvm.PARAMETERS = {name: check for name, check in kvm.PARAMETERS.items()
-                    if name != "virtio_rng"}
-  as_it_came = dict(vars(kvm))
-
-  undo = room.extend(ganeti.hv_kvm)
-  assert "virtio_rng" in kvm.PARAMETERS
-  undo()
-  assert dict(vars(kvm)) == as_it_came
-  room.extend(ganeti.hv_kvm)
-  assert "virtio_rng" in kvm.PARAMETERS
+def test_extensions_are_values(ganeti):
+  """They touch nothing; the loader replaces, and takes all back."""
+  subprocess.run(
+    [sys.executable, "-c", AS_VALUES, str(ganeti.path), str(ROOT),
+     str(ROOT / "ganeti_virtio_rng/site")], check=True)
 
 
 @pytest.mark.parametrize("value", ganeti_virtio_rng.VALUES)
@@ -127,16 +116,27 @@ def test_syntax_of_other_values(ganeti, kvm, hvparams, value):
     " random, urandom (current value: '%s')" % value)
 
 
-@pytest.mark.parametrize("value", ["", None])
-def test_syntax_of_no_value(ganeti, kvm, hvparams, value):
-  hvparams["virtio_rng"] = value
+def test_syntax_of_yamls_off(ganeti, kvm, hvparams):
+  """Ganeti makes false, which off is in YAML, an empty string."""
+  for value in (False, ""):
+    hvparams["virtio_rng"] = value
+    ganeti.utils.ForceDictType(hvparams, ganeti.constants.HVS_PARAMETER_TYPES)
+    with pytest.raises(ganeti.errors.HypervisorError) as context:
+      kvm.CheckParameterSyntax(hvparams)
+    assert str(context.value) == (
+      "Parameter 'virtio_rng' fails syntax check: The value must be one of:"
+      " 'off', 'random', 'urandom' (current value: '')")
+
+
+def test_syntax_of_no_value(ganeti, kvm, hvparams):
+  hvparams["virtio_rng"] = None
   with pytest.raises(ganeti.errors.HypervisorError,
                      match="Parameter 'virtio_rng' is required but"):
     kvm.CheckParameterSyntax(hvparams)
 
 
 def test_missing_key_means_off(ganeti, kvm, hvparams):
-  """A node has the plugin before the configuration has the key."""
+  """A node that was sent none was called by a master without the package."""
   del hvparams["virtio_rng"]
   before = dict(hvparams)
   kvm.CheckParameterSyntax(hvparams)
@@ -169,8 +169,8 @@ def test_validation_names_device_and_reason(ganeti, kvm, hvparams,
   """The host device's own check is tested in tests/unit/test_devices.py."""
   def fail(value):
     raise OSError(2, "No such file or directory", "/dev/%s" % value)
-  room = importlib.import_module("ganeti_virtio_rng.hv_kvm")
-  monkeypatch.setattr(room, "check_source", fail)
+  extension = importlib.import_module("ganeti_virtio_rng.extensions.hv_kvm")
+  monkeypatch.setattr(extension, "check_source", fail)
   with pytest.raises(ganeti.errors.HypervisorError) as context:
     kvm.ValidateParameters(hvparams)
   assert str(context.value) == NO_DEVICE
@@ -192,12 +192,13 @@ APPEND = """
 import os
 import sys
 sys.path[:0] = sys.argv[1:]
-import ganeti_virtio_rng_startup
-ganeti_virtio_rng_startup.start()
+import ganeti_virtio_rng_finder
+ganeti_virtio_rng_finder.start()
 from ganeti import constants, objects
 from ganeti.hypervisor import hv_kvm
-from ganeti_virtio_rng.hv_kvm import _append_device
-instance = objects.Instance(hvparams=dict(constants.HVC_DEFAULTS["kvm"]))
+from ganeti_virtio_rng.extensions.hv_kvm import _append_device
+instance = objects.Instance(
+  hvparams=dict(constants.HVC_DEFAULTS["kvm"], virtio_rng="random"))
 generate = _append_device(lambda _, instance:
                           (["kvm"], [], instance.hvparams, []))
 os.access("/marker", os.F_OK)
@@ -216,6 +217,23 @@ def test_appending_reads_nothing_of_the_node(ganeti):
   (before, between, _) = re.split(".*/marker.*\n", result.stderr)
   assert "open" in before
   assert between == ""
+
+
+def test_error_of_ours_stops_no_start(ganeti, kvm, hvparams, monkeypatch,
+                                      caplog):
+  def fail(*_):
+    raise KeyError("x")
+  extension = importlib.import_module("ganeti_virtio_rng.extensions.hv_kvm")
+  stock = generate(ganeti, hvparams, kvm._GenerateKVMRuntime.__wrapped__)
+  monkeypatch.setattr(extension, "build_argv", fail)
+  assert generate(ganeti, hvparams) == stock
+  (record, ) = [record for record in caplog.records
+                if "virtio_rng" in record.getMessage()]
+  assert record.getMessage() == (
+    "KVM: instance web1.example.com starts without the random number generator"
+    " of virtio_rng")
+  assert record.levelname == "ERROR"
+  assert record.exc_info[0] is KeyError
 
 
 @pytest.mark.parametrize("kvm_extra", [

@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""All lines of the rooms and of the hook run in the ganeti and unit tiers.
+"""All lines of the extensions and of site/ run in the ganeti and unit tiers.
 
 Tests of both run once more for this, on a copy of the tree, and only so many
 as it takes. The other modules are the command's: they need a real cluster, and
@@ -19,18 +19,15 @@ import coverage
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-ROOMS = ["__init__", "constants", "hv_kvm", "luxi"]
-
 TESTS = [
-  ["tests/ganeti/test_rooms.py", "tests/ganeti/test_luxi.py",
-   "tests/ganeti/test_placement.py", "-k",
-   "(test_rooms and not nothing) or test_luxi or test_no_slot_is_left or 240 or"
-   " 0X1F"],
-  ["tests/unit/test_hook.py", "-k",
-   "test_extends or disabled or taken_back or broken_package or two_hooks or"
-   " silent or missing_loader or other_hands or finder_of_old or no_ganeti or"
-   " (truncated and 64) or lacks_a_module or (room_takes and error) or"
-   " HVS_PARAMETER_TYPES"],
+  ["tests/ganeti/test_extensions.py", "tests/ganeti/test_luxi.py",
+   "tests/ganeti/test_defaults.py", "tests/ganeti/test_placement.py", "tests/ganeti/test_default.py", "-k",
+   "(test_extensions and not nothing) or test_luxi or test_default or test_defaults or"
+   " test_no_slot_is_left or 240 or 0X1F"],
+  ["tests/unit/test_finder.py", "-k",
+   "test_extends or broken_package or two_hooks or silent or missing_loader or"
+   " other_hands or no_ganeti or (truncated and 64) or lacks_a_module or"
+   " lacks_all or (extension_takes and error) or HVS_PARAMETER_TYPES"],
   ]
 
 #: The virtual environments' modules are the tree's.
@@ -40,9 +37,9 @@ parallel = true
 data_file = {0}/coverage/data
 source_pkgs =
     ganeti_virtio_rng
-    ganeti_virtio_rng_aside
+    ganeti_virtio_rng_fallback
+    ganeti_virtio_rng_finder
     ganeti_virtio_rng_loader
-    ganeti_virtio_rng_startup
 [paths]
 package =
     {0}/tree/ganeti_virtio_rng
@@ -65,7 +62,7 @@ def test_all_lines_run(tmp_path):
   (folder / "coverage").symlink_to(os.path.dirname(coverage.__file__))
   configuration = folder / "rc"
   configuration.write_text(CONFIGURATION.format(tmp_path))
-  # The later release has all that the rooms extend.
+  # The later release has all that is extended.
   env = dict(os.environ, PYTHONPATH=str(folder), LAB_RELEASES="trixie",
              COVERAGE_PROCESS_START=str(configuration))
   for tests in TESTS:
@@ -79,9 +76,9 @@ def test_all_lines_run(tmp_path):
   measured = coverage.Coverage(config_file=str(configuration))
   measured.combine()
   package = tree / "ganeti_virtio_rng"
-  files = ([package / ("%s.py" % name) for name in ROOMS] +
+  files = ([package / "__init__.py"] + sorted(package.glob("extensions/*.py")) +
            sorted(package.glob("site/*.py")))
-  assert len(files) == 7
+  assert len(files) == 11
   for path in files:
     (_, lines, missing, _) = measured.analysis(str(path))
-    assert lines and not missing, (path.name, missing)
+    assert not missing, (path.name, missing)

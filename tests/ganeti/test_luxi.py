@@ -7,6 +7,7 @@ Only luxid is not there; tests/lab has the real one.
 
 """
 
+import copy
 import importlib
 
 import pytest
@@ -42,10 +43,15 @@ def client(luxi):
 
     def CallMethod(self, method, args): # pylint: disable=C0103
       self.asked.append(args)
+      if method == luxi.REQ_QUERY_CLUSTER_INFO:
+        return {"hvparams": {"kvm": {"acpi": True}, "fake": {}}}
       (what, fields) = args[:2]
+      if method == luxi.REQ_QUERY_INSTANCES:
+        return [[copy.deepcopy(instance[name][1]) for name in fields]
+                for instance in INSTANCES]
       if method == luxi.REQ_QUERY:
         return {"fields": [definition(name) for name in fields],
-                "data": [[list(instance.get(name, [1, None]))
+                "data": [[copy.deepcopy(instance.get(name, [1, None]))
                           for name in fields] for instance in INSTANCES]}
       assert method == luxi.REQ_QUERY_FIELDS
       names = fields or ["name", "hypervisor", "hv/acpi", "hv/zzz"]
@@ -69,9 +75,12 @@ def test_field(client, fields):
                            None)]
   assert names(response) == fields
   cells = [[0, "off"], [0, "random"], [3, None], [4, None]]
-  assert response.data == [
-    [cell if name == FIELD else instance[name] for name in fields]
-    for instance, cell in zip(INSTANCES, cells)]
+  for row, instance, cell in zip(response.data, INSTANCES, cells):
+    for name, answer in zip(fields, row):
+      if name == FIELD:
+        assert answer == cell
+      elif name != "hvparams": # see test_all_parameters
+        assert answer == instance[name]
 
 
 def test_field_is_defined_as_others_are(ganeti, client):
@@ -83,7 +92,7 @@ def test_field_is_defined_as_others_are(ganeti, client):
 
 
 @pytest.mark.parametrize("what, fields, qfilter", [
-  ("instance", ["name", "hvparams"], ["=", "name", "web1"]),
+  ("instance", ["name", "hypervisor"], ["=", "name", "web1"]),
   ("node", ["name"], None),
   ("node", [FIELD], ["=", FIELD, "off"]), # luxid's to refuse
   ])
@@ -123,35 +132,44 @@ def test_fields(client):
   assert FIELD not in names(client.QueryFields("node", None))
 
 
-def test_disabled(client, monkeypatch, tmp_path):
-  """A process that has started before knows nothing of it from then on."""
-  monkeypatch.setattr("ganeti_virtio_rng_loader.DISABLED", str(tmp_path))
-  qfilter = ["=", FIELD, "off"]
-  client.Query("instance", [FIELD], qfilter)
-  assert client.asked == [("instance", [FIELD], qfilter)]
-  assert FIELD not in names(client.QueryFields("instance", None))
+def test_all_parameters(client):
+  """The field hvparams has the default filled in."""
+  response = client.Query("instance", ["hvparams", "name"], None)
+  assert names(response) == ["hvparams", "name"]
+  values = [(params or {}).get("virtio_rng")
+            for ((_, params), _) in response.data]
+  assert values == ["off", "random", None, None]
 
 
-def test_undo(luxi):
-  room = importlib.import_module("ganeti_virtio_rng.luxi")
-  ours = {name: vars(luxi.Client)[name] for name in ("Query", "QueryFields")}
-  theirs = {name: method.__wrapped__ for name, method in ours.items()}
-  for name, method in theirs.items():
-    setattr(luxi.Client, name, method)
-  undo = room.extend(luxi)
-  try:
-    assert luxi.Client.Query.__wrapped__ is theirs["Query"]
-    undo()
-    assert {name: vars(luxi.Client)[name] for name in theirs} == theirs
-  finally:
-    for name, method in ours.items():
-      setattr(luxi.Client, name, method)
+def test_query_instances(client):
+  """As the remote API asks, whose cells have no status."""
+  rows = client.QueryInstances([], [FIELD, "hvparams", "name"], False)
+  assert [row[0] for row in rows] == ["off", "random", None, None]
+  assert [(row[1] or {}).get("virtio_rng") for row in rows] == [
+    "off", "random", None, None]
+  assert [row[2] for row in rows] == ["off", "old", "fake", "away"]
+  assert client.QueryInstances([], ["name"], False)[0] == ["off"]
+  assert client.asked[-1] == ([], ["name"], False)
 
 
-def test_native_support_wins(ganeti, luxi, monkeypatch):
+def test_cluster_info(client):
+  assert client.QueryClusterInfo()["hvparams"] == {
+    "kvm": {"acpi": True, "virtio_rng": "random"}, "fake": {}}
+
+
+def test_replaces_nothing_by_itself(luxi):
+  extension = importlib.import_module("ganeti_virtio_rng.extensions.luxi")
+  before = dict(vars(luxi.Client))
+  [(owner, attributes)] = extension.extend(luxi)
+  assert owner is luxi.Client
+  assert set(attributes) == {"Query", "QueryFields", "QueryInstances",
+                             "QueryClusterInfo"}
+  assert dict(vars(luxi.Client)) == before
+
+
+def test_native_support_wins(luxi, monkeypatch):
   generated = importlib.import_module("ganeti._constants")
   monkeypatch.setitem(generated.HVS_PARAMETER_TYPES, "virtio_rng", "string")
-  before = dict(vars(luxi.Client))
-  room = importlib.import_module("ganeti_virtio_rng.luxi")
-  assert room.extend(luxi) is None
-  assert dict(vars(luxi.Client)) == before
+  for name in ("luxi", "objects", "common", "node"):
+    extension = importlib.import_module("ganeti_virtio_rng.extensions." + name)
+    assert extension.extend(luxi) == []

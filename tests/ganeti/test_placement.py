@@ -136,11 +136,12 @@ def test_reservations(place, reservations, slot):
 
 
 def test_why_a_small_reservation_needs_it(build, monkeypatch):
-  room = importlib.import_module("ganeti_virtio_rng.hv_kvm")
+  extension = importlib.import_module(
+    "ganeti_virtio_rng.extensions.hv_kvm")
   config = {"nics": 1, "kvm_pci_reservations": 4}
   assert build("off", **config).error is None
   assert build("random", **config).error is None
-  monkeypatch.setattr(room, "_needs_slot", lambda *_: False)
+  monkeypatch.setattr(extension, "_needs_slot", lambda *_: False)
   assert ("slot 4 function 0 not available for virtio-net-pci, in use by"
           " virtio-rng-pci" in build("random", **config).error)
 

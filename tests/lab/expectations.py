@@ -5,6 +5,7 @@
 
 import contextlib
 import json
+import re
 
 LIMIT = "max-bytes=1024,period=1000"
 
@@ -20,7 +21,7 @@ def cluster_parameter(cluster, **parameters):
 
   """
   known = configuration(cluster)["cluster"]["hvparams"]["kvm"]
-  before = {name: known[name] for name in parameters}
+  before = {name: known[name] for name in parameters if name in known}
 
   def modify(values):
     cluster.run("gnt-cluster modify -H 'kvm:%s'" % ",".join(
@@ -30,12 +31,36 @@ def cluster_parameter(cluster, **parameters):
   try:
     yield
   finally:
-    modify(before)
+    if before:
+      modify(before)
+    if parameters.keys() - before.keys():
+      cluster.run("ganeti-virtio-rng clear --yes")
 
 
 def configuration(cluster):
   return json.loads((cluster.master.root /
                      "var/lib/ganeti/config.data").read_text())
+
+
+def values(cluster):
+  """All values of the parameter that the configuration has.
+
+  @rtype: list of str
+
+  """
+  return re.findall('"virtio_rng": "([^"]*)"',
+                    json.dumps(configuration(cluster)))
+
+
+def essence(value):
+  """A configuration without what changes with each write, start and move.
+
+  """
+  if isinstance(value, dict):
+    return {key: essence(item) for key, item in value.items()
+            if key not in ("serial_no", "mtime", "ctime", "admin_state",
+                           "disks_active", "primary_node")}
+  return value
 
 
 def pci(instance):

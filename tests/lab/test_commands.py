@@ -76,19 +76,32 @@ def missing(node, path):
 
 
 @contextlib.contextmanager
-def disabled(node):
-  node.run("ganeti-virtio-rng disable --yes")
+def killed(node):
+  """The node daemon is gone, its file of the process id is not."""
+  node.run("pid=$(cat /run/ganeti/ganeti-noded.pid) && kill -KILL $pid &&"
+           " while [ -e /proc/$pid ]; do sleep 0.1; done")
   try:
     yield
   finally:
-    node.run("ganeti-virtio-rng enable")
+    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
+
+
+@contextlib.contextmanager
+def stopped(node):
+  node.run("/usr/lib/ganeti/daemon-util stop ganeti-noded")
+  try:
+    yield
+  finally:
+    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
 
 
 @pytest.mark.parametrize("state, problem", [
   (upgraded, "ganeti-noded: ERROR: was started before this version of the"
              " package was installed; run '/usr/lib/ganeti/daemon-util stop"
              " ganeti-noded; /usr/lib/ganeti/daemon-util start ganeti-noded'"),
-  (disabled, "is disabled on this node; run 'ganeti-virtio-rng enable'"),
+  (killed, "ganeti-noded: ERROR: does not run; run"
+           " '/usr/lib/ganeti/daemon-util start ganeti-noded'"),
+  (stopped, "ganeti-noded: ERROR: does not run; run"),
   (lambda node: without(node, "virtio-rng-pci"),
    "QEMU: ERROR: /usr/bin/qemu-system-x86_64 has no virtio-rng-pci; set"
    " virtio_rng to 'off' where this node is used"),
@@ -96,16 +109,26 @@ def disabled(node):
   (lambda node: missing(node, QEMU),
    "QEMU: ERROR: can't run /usr/bin/qemu-system-x86_64: No such file or"
    " directory; install it, or change kvm_path"),
-  (lambda node: missing(node, "/dev/urandom"),
-   "/dev/urandom: ERROR: No such file or directory; mend it, or set"),
+  (lambda node: missing(node, "/dev/random"),
+   "/dev/random: ERROR: No such file or directory; instances with"
+   " virtio_rng=random don't start here; mend it, or set"),
   (lambda node: without(
     node, "_GenerateKVMRuntime",
     "/etc/ganeti/share/ganeti/hypervisor/hv_kvm/__init__.py"),
-   "virtio_rng is not available: KeyError: '_GenerateKVMRuntime'; install the"
-   " package again, or a version made for this Ganeti"),
-  (lambda node: missing(node, SITE + "/ganeti_virtio_rng_startup_line.pth"),
+   "virtio_rng is not available: can't extend ganeti.hypervisor.hv_kvm:"
+   " KeyError: '_GenerateKVMRuntime'; install the package again, or a version"
+   " made for this Ganeti"),
+  (lambda node: without(node, "QueryInstances",
+                        "/etc/ganeti/share/ganeti/luxi.py"),
+   "knows virtio_rng, but can't extend ganeti.luxi: KeyError: 'QueryInstances'"
+   "; install the package again"),
+  (lambda node: missing(node, SITE + "/ganeti_virtio_rng_startup.pth"),
    "does not know virtio_rng: Python does not start the package; install the"
    " package again"),
+  (lambda node: replaced(node, SITE + "/ganeti_virtio_rng_loader.py", "true"),
+   "virtio_rng is not available: can't extend Ganeti: ImportError: "),
+  (lambda node: missing(node, SITE + "/ganeti_virtio_rng_finder.py"),
+   "No module named 'ganeti_virtio_rng_finder'; install the package again"),
   (lambda node: missing(node, "/etc/ganeti/share/ganeti/luxi.py"),
    "Ganeti: ERROR: its modules can't be loaded: "),
   ])
@@ -116,6 +139,35 @@ def test_problem(cluster, state, problem):
     assert result.returncode == 1
     [line] = [line for line in result.stdout.splitlines() if "ERROR" in line]
     assert problem in line
+
+
+def test_check_of_a_device_that_is_not_used(cluster, web1):
+  """Whether it is says the configuration, where the node has it."""
+  node = cluster.nodes[1]
+  with missing(node, "/dev/urandom"):
+    text = node.run(CHECK).stdout
+    assert ("/dev/urandom: No such file or directory; virtio_rng=urandom is not"
+            " used\n") in text
+    web1.modify("-H virtio_rng=urandom")
+    wait_for(lambda: node.run(CHECK, check=False).returncode == 1)
+
+
+def test_check_with_odd_values(cluster):
+  with cluster_parameter(cluster, kernel_args="a=b\nc"):
+    assert cluster.run("cat /var/lib/ganeti/ssconf_hvparams_kvm"
+                       ).stdout.count("\nc\n") == 1
+    cluster.run(CHECK)
+
+
+def test_check_without_kvm(cluster):
+  cluster.run("gnt-cluster modify --enabled-hypervisors=fake")
+  try:
+    with missing(cluster.master, QEMU):
+      wait_for(lambda: "KVM: is not used by this cluster" in
+               cluster.run(CHECK, check=False).stdout)
+      assert "QEMU" not in cluster.run(CHECK).stdout
+  finally:
+    cluster.run("gnt-cluster modify --enabled-hypervisors=kvm")
 
 
 def test_check_where_no_instance_may_run(cluster):

@@ -10,16 +10,16 @@ and then strace kills one run before each of them.
 """
 
 import collections
-import json
 import re
 
 import pytest
 
 from . import TESTED
 from .cluster import Instance
-from .expectations import cluster_parameter
 from .expectations import configuration
+from .expectations import essence
 from .expectations import expect
+from .expectations import values
 from .test_commands import replaced
 from .test_lifecycle import wait_for
 from .test_rollout import verify
@@ -32,8 +32,6 @@ CALLS = "mkdir,rename,rmdir,sendto,unlink,openat,clone,vfork"
 #: What changes nothing: a file that is only read or isn't there, and the
 #: queries of the name service
 NO_STEP = re.compile(r"openat\((?!.*O_CREAT)|.*= -1 E|[+]")
-
-STATE = "/var/lib/ganeti-virtio-rng"
 
 Step = collections.namedtuple("Step", ["call", "number", "text"])
 
@@ -78,119 +76,83 @@ def kill_at(node, command, step):
   assert read_steps(node, "tmp/steps")[-1][0] == step
 
 
-def state_files(node):
-  return sorted(node.run("cd %s && ls" % STATE).stdout.split())
-
-
-def settings_in(config):
-  """All values in a configuration.
-
-  """
-  return re.findall('"virtio_rng": "([a-z]+)"', json.dumps(config))
-
-
 @pytest.fixture
 def in_use(cluster, add):
-  """The master of a cluster that uses the parameter; the other node stands
-  aside. Instances run on.
+  """The master of a cluster where somebody set values. Instances run on.
 
   """
   web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom")
   complaints = verify(cluster)
-  (master, other) = cluster.nodes
-  other.run("ganeti-virtio-rng disable --yes")
   pid = web1.pid
-  with cluster_parameter(cluster, virtio_rng="off"):
-    yield master
-    for node in (other, master):
-      node.run("ganeti-virtio-rng enable")
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
+  yield cluster.master
+  cluster.run("ganeti-virtio-rng clear --yes")
   assert web1.pid == pid
   expect(web1, "/dev/urandom")
   cluster.run("gnt-cluster modify -H kvm:acpi=true")
   assert verify(cluster) == complaints
 
 
-#: No daemon is restarted
-ENABLE = ("python3 -c 'from ganeti_virtio_rng import leaving, node;"
-          " node.DAEMONS = (); leaving.enable(None)'")
-
-DISABLE = "ganeti-virtio-rng disable --yes"
-
-#: Frees the locks of what was killed, as wconfd does every five minutes
-CLEANUP = ("cd /etc/ganeti/share; python3 -c 'from ganeti import wconfd;"
-           " wconfd.Client().CleanupLocks()'")
+CLEAR = "ganeti-virtio-rng clear --yes"
 
 
-def test_disable_and_enable(cluster, in_use):
-  """After each kill comes the same command again; after some, a job and the
-  other one.
+def test_clear(cluster, in_use):
+  """All or nothing, and the next run works at once, as do jobs then."""
+  node = in_use
+  restore = node.run("ganeti-virtio-rng clear --dry-run").stdout
+  before = essence(configuration(cluster))
+  whole = values(cluster)
+  assert sorted(whole) == ["off", "urandom"]
+  steps = steps_of(node, CLEAR)
+  assert values(cluster) == []
+  cleared = 0
+  for step in steps:
+    node.run(restore)
+    assert essence(configuration(cluster)) == before
+    kill_at(node, CLEAR, step)
+    assert values(cluster) in (whole, []), step
+    cleared += not values(cluster)
+    node.run(CLEAR, timeout=60)
+    assert values(cluster) == [], step
+  assert 0 < cleared < len(steps)
+  node.run(restore)
+
+
+def test_clear_keeps_jobs_out(cluster, in_use, add):
+  """Those that change the cluster's parameters, or an instance with a value;
+  others go on.
 
   """
   node = in_use
-  values = settings_in(configuration(cluster))
-  assert values == ["off", "urandom"]
-  whole = {DISABLE: ([], ["disabled", "settings.json"]),
-           ENABLE: (values, [])}
+  web2 = add("web2.lab.test", start=False)
+  restore = node.run("ganeti-virtio-rng clear --dry-run").stdout
+  (*_, read) = [step for step in steps_of(node, CLEAR)
+                if "readConfig" in step.text]
+  node.run(restore)
 
-  def expect_whole(command, step):
-    assert (settings_in(configuration(cluster)),
-            state_files(node)) == whole[command], step
-
-  steps = {command: steps_of(node, command) for command in (DISABLE, ENABLE)}
-  for command, back in [(DISABLE, ENABLE), (ENABLE, DISABLE)]:
-    if command == ENABLE:
-      node.run(DISABLE)
-    for step in steps[command]:
-      kill_at(node, command, step)
-      assert set(settings_in(configuration(cluster))) <= set(values), step
-      if command == DISABLE and "settings.json" in state_files(node):
-        # What waits to be put back is of a node that is disabled.
-        assert "disabled" in state_files(node), step
-      node.run(command, timeout=60)
-      expect_whole(command, step)
-      node.run(back)
-      expect_whole(back, step)
-    for step in steps[command][::3]:
-      kill_at(node, command, step)
-      node.run(CLEANUP)
-      cluster.run("gnt-cluster modify -H kvm:acpi=true") # writes the default
-      node.run(back)
-      expect_whole(back, step)
-  node.run(ENABLE)
-  assert settings_in(configuration(cluster)) == values
-
-
-POSTINST = "sh /var/lib/dpkg/info/ganeti-virtio-rng.postinst configure"
-
-POSTRM = "sh /var/lib/dpkg/info/ganeti-virtio-rng.postrm remove"
-
-
-@pytest.mark.parametrize("before, command, again", [
-  (DISABLE, "ganeti-virtio-rng enable", "ganeti-virtio-rng enable"),
-  ("dpkg --unpack /tmp/ganeti-virtio-rng_*.deb", POSTINST,
-   "dpkg --configure -a"),
-  ("true", POSTRM, POSTRM),
-  ], ids=["enable", "postinst", "postrm"])
-def test_restart_of_the_node_daemon(cluster, deb, before, command, again):
-  """If it was stopped, the second try starts it.
-
-  """
-  node = cluster.nodes[1] # where the other daemon, which takes long, isn't
-  node.copy(deb)
-  pid = node.root / "run/ganeti/ganeti-noded.pid"
-  node.run(before)
-  for step in steps_of(node, command):
-    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
-    node.run(before)
-    old = pid.read_text()
-    kill_at(node, command, step)
-    # What it had started goes on without it
-    wait_for(lambda: node.run("pidof -x daemon-util", check=False).returncode)
-    node.run(again)
-    assert node.run("/usr/lib/ganeti/daemon-util check ganeti-noded",
-                    check=False).returncode == 0, step
-    assert pid.read_text() != old, step
-  assert node.run("ls /run | grep virtio", check=False).stdout == ""
+  # Stopped when it has asked for the configuration and holds its locks
+  process = node.popen("exec strace -o /tmp/steps -e signal=none -e trace=%s"
+                       " -e inject=%s:signal=STOP:when=%d %s" %
+                       (CALLS, read.call, read.number, CLEAR))
+  wait_for(lambda: read_steps(node, "tmp/steps")[-1:] and
+           read_steps(node, "tmp/steps")[-1][0] == read)
+  submitted = []
+  for change in ("gnt-cluster modify -H kvm:acpi=true",
+                 "gnt-instance modify -H acpi=true web1.lab.test"):
+    result = cluster.run(change + " --submit")
+    submitted += re.findall(r"\d+", result.stdout + result.stderr)
+  for value in ("true", "default"):
+    web2.modify("-H acpi=%s" % value)
+  assert cluster.run("gnt-job list --no-headers -o status %s" %
+                     " ".join(submitted)).stdout.split() == ["waiting"] * 2
+  node.run("pkill -CONT -f '[g]aneti-virtio-rng clear'")
+  process.communicate(timeout=60)
+  assert process.returncode == 0
+  for job in submitted:
+    cluster.run("gnt-job watch %s" % job)
+  assert values(cluster) == []
+  cluster.run("gnt-instance modify -H acpi=default web1.lab.test")
+  node.run(restore)
 
 
 @pytest.fixture
@@ -231,6 +193,7 @@ def test_installation(deb, no_daemons):
   node = no_daemons
   unpack = "dpkg --unpack %s" % node.copy(deb)
   remove = "dpkg --remove ganeti-virtio-rng"
+  node.run(CLEAR) # with values it would be refused
   node.run(unpack)
   upgrading = of_python(steps_of(node, unpack))
   for step in upgrading:
@@ -240,7 +203,7 @@ def test_installation(deb, no_daemons):
 
   removing = of_python(steps_of(node, remove))
   installing = of_python(steps_of(node, unpack))
-  assert len(upgrading) == len(removing) == len(installing) == 15
+  assert len(upgrading) == len(removing) == len(installing) == 19
   for (removed, installed) in zip(removing, installing):
     for (command, step) in [(remove, removed), (unpack, installed)]:
       kill_at(node, command, step)

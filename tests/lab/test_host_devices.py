@@ -5,6 +5,7 @@
 
 import contextlib
 
+from .expectations import configuration
 from .expectations import expect
 
 
@@ -59,6 +60,26 @@ def test_refused(cluster, add):
     expect(there, None)
     here.start()
     expect(here, "/dev/random")
+
+
+def test_new_instance(cluster, add):
+  """It is refused before anything of it is made, also if the value is the
+  default.
+
+  """
+  node = cluster.nodes[1]
+  new = ("gnt-instance add -t file -s 16M -o noop+default --no-nics --no-start"
+         " -n %s %s web1.lab.test" % (node.name, cluster.unchecked))
+  before = configuration(cluster)["instances"]
+  with replaced(node, "true"):
+    result = cluster.run(new, check=False)
+    assert result.returncode == 1
+    assert ("Parameter 'virtio_rng' fails validation: /dev/random: No such file"
+            in result.stderr)
+    assert node.name in result.stderr
+    assert configuration(cluster)["instances"] == before
+    assert not list(node.root.glob("srv/ganeti/file-storage/web1*"))
+    add("web1.lab.test", "-H kvm:virtio_rng=urandom", node=node, start=False)
 
 
 def test_migration_to_it(cluster, add):

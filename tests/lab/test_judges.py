@@ -37,15 +37,27 @@ def judge(node):
   return results
 
 
+#: Asks that each parameter has a default in HVC_DEFAULTS, from where Ganeti
+#: writes it into the configuration: ours is not there, on purpose.
+DEFAULTS = ("ganeti.hypervisor_unittest.py",
+            "FAIL: test (__main__.TestParameters.test)",
+            "FAIL: test (__main__.TestParameters)") # Python before 3.11
+
+
 def test_unit_tests_of_ganeti(release, deb, progress):
-  """They give the same result with the package as without."""
+  """They give the same result with the package as without, but for one."""
   rack = Rack()
   node = Node(release, "node1.lab.test", "10.77.0.1", rack, {}, progress)
   try:
     before = judge(node)
     assert all("Ran" in "".join(lines) for lines in before.values()), before
     node.install(deb)
-    assert judge(node) == before
+    after = judge(node)
+    (name, ) = [name for name in after if name.endswith(DEFAULTS[0])]
+    failed = [line for line in after[name] if line in DEFAULTS]
+    assert len(failed) == 1
+    after[name].remove(failed[0])
+    assert after == before
   finally:
     node.stop()
     rack.close()

@@ -91,7 +91,7 @@ def test_contract_on_the_nodes_python(cluster):
 def test_other_programs_load_nothing(cluster):
   modules = cluster.master.run("python3 -c 'import sys; print(*sys.modules)'")
   assert [name for name in modules.stdout.split() if "ganeti" in name] == [
-    "ganeti_virtio_rng_startup"]
+    "ganeti_virtio_rng_finder"]
 
 
 def test_costs_programs_next_to_nothing(release, deb, progress):
@@ -123,7 +123,7 @@ def test_installed_and_removed(release, deb, progress):
   node = Node(release, "node1.lab.test", "10.77.0.1", rack, {}, progress)
   try:
     node.install(deb)
-    assert [path for path in traces() if "startup.cpython-" in path]
+    assert [path for path in traces() if "finder.cpython-" in path]
     node.run("dpkg --purge ganeti-virtio-rng")
     assert traces() == set()
     result = node.run("python3 -c 'print(1)'")

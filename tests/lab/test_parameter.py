@@ -11,6 +11,7 @@ import pytest
 from .expectations import cluster_parameter
 from .expectations import configuration
 from .expectations import expect
+from .expectations import values
 
 
 def test_default_of_a_new_cluster(cluster, web1):
@@ -20,6 +21,7 @@ def test_default_of_a_new_cluster(cluster, web1):
   assert re.search(r"^ +virtio_rng: default \(random\)$", info, re.M)
   web1.start()
   expect(web1, "/dev/random")
+  assert values(cluster) == []
 
 
 def test_instance_level(cluster, web1):
@@ -59,8 +61,7 @@ def test_new_instance_with_a_value(add):
 
 
 def test_os_level(cluster, add):
-  # An OS of its own: Ganeti has no command that takes a parameter back from
-  # one.
+  # An OS of its own: Ganeti's commands take no parameter back from one.
   cluster.run("gnt-os modify -H kvm:virtio_rng=urandom noop+other")
   instance = add("web2.lab.test", "-o noop+other")
   expect(instance, "/dev/urandom")
@@ -70,6 +71,10 @@ def test_os_level(cluster, add):
   instance.modify("-H virtio_rng=default")
   instance.reboot("hard")
   expect(instance, "/dev/urandom")
+  cluster.run("ganeti-virtio-rng clear --yes")
+  instance.reboot("hard")
+  expect(instance, "/dev/random")
+  assert values(cluster) == []
 
 
 def test_cluster_level(cluster, web1):
@@ -92,10 +97,14 @@ def test_rate_limit(web1):
   assert 0.5 * 1024 <= drawn / seconds <= 1.25 * 1024
 
 
+NAMES_ALL = ("fails syntax check: The value must be one of: 'off', 'random',"
+             " 'urandom' (current value: '')")
+
+
 @pytest.mark.parametrize("value, error", [
   ("foo", "fails syntax check: The value must be one of: off, random, urandom"
           " (current value: 'foo')"),
-  ("", "is required but is currently not defined"),
+  ("", NAMES_ALL),
   ("URANDOM", "(current value: 'URANDOM')"),
   ("urandom ", "(current value: 'urandom ')"),
   (r"urandom\,filename=/etc/shadow",
@@ -108,7 +117,9 @@ def test_refused_values(cluster, web1, value, error):
   for command in ("gnt-instance modify -H 'virtio_rng=%s' web1.lab.test",
                   "gnt-cluster modify -H 'kvm:virtio_rng=%s'",
                   "gnt-os modify -H 'kvm:virtio_rng=%s' noop",
-                  "gnt-instance start -H 'virtio_rng=%s' web1.lab.test"):
+                  "gnt-instance start -H 'virtio_rng=%s' web1.lab.test",
+                  "gnt-instance add -t diskless -o noop+default --no-nics "
+                  + cluster.unchecked + " -H 'kvm:virtio_rng=%s' web2.lab.test"):
     result = cluster.run(command % value, check=False)
     assert result.returncode == 1
     assert error in result.stderr
@@ -116,6 +127,17 @@ def test_refused_values(cluster, web1, value, error):
       assert "'virtio_rng'" in result.stderr
   assert configuration(cluster)["cluster"] == before["cluster"]
   assert configuration(cluster)["instances"] == before["instances"]
+  assert not web1.running
+
+
+def test_off_that_is_no_string(cluster, web1):
+  """As the client makes it of no_NAME, and Ganeti of YAML's unquoted off."""
+  for command in ("gnt-instance modify -H no_virtio_rng web1.lab.test",
+                  "gnt-cluster modify -H kvm:no_virtio_rng"):
+    result = cluster.run(command, check=False)
+    assert result.returncode == 1
+    assert NAMES_ALL in result.stderr
+  assert values(cluster) == []
   assert not web1.running
 
 

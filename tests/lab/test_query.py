@@ -4,6 +4,7 @@
 """The field hv/virtio_rng beside hv/disk_cache, which Ganeti was born with."""
 
 import contextlib
+import re
 
 import pytest
 
@@ -50,6 +51,9 @@ def test_list(cluster, add):
   listing = cluster.run("gnt-instance list --no-headers --separator=:"
                         " -o name,%s" % OURS).stdout
   assert listing == "web1.lab.test:random\nweb2.lab.test:off\n"
+  listing = cluster.run("gnt-instance list --no-headers -o name,hvparams"
+                        ).stdout
+  assert re.findall(r"virtio_rng\W+(\w+)", listing) == ["random", "off"]
 
 
 def test_list_fields(cluster):

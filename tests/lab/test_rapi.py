@@ -80,10 +80,21 @@ for change in ("off", "default", "urandom"):
                                               hvparams={"virtio_rng": change}))
   assert status == "success", result
   assert value() == (change if change != "default" else "random")
+  assert rapi.GetInstances(bulk=True)[0]["hvparams"]["virtio_rng"] == value()
 (status, result) = wait(rapi.ModifyInstance("web1.lab.test",
                                             hvparams={"virtio_rng": "foo"}))
 assert status == "error" and refused in result, result
 assert value() == "urandom"
+# as YAML reads off, and Ganeti takes for an empty string
+(status, result) = wait(rapi.ModifyInstance("web1.lab.test",
+                                            hvparams={"virtio_rng": False}))
+assert status == "error" and ("one of: 'off', 'random', 'urandom' (current value:"
+                              " '')") in result, result
+assert value() == "urandom"
+[bulk] = [instance for instance in rapi.GetInstances(bulk=True)
+          if instance["name"] == "web1.lab.test"]
+assert bulk["hvparams"]["virtio_rng"] == "urandom"
+assert bulk["custom_hvparams"] == {"virtio_rng": "urandom"}
 (status, result) = wait(rapi.StartupInstance("web1.lab.test"))
 assert status == "success", result
 """

@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The start-up hook, started by site as on a node.
+"""The finder and the loader, started by site as on a node.
 
 A few lines stand for Ganeti here; tests/ganeti has the real one.
 
@@ -13,7 +13,7 @@ import textwrap
 import pytest
 
 import ganeti_virtio_rng
-import ganeti_virtio_rng_aside
+import ganeti_virtio_rng_fallback
 from benchmark.hook import PROGRAMS
 from benchmark.hook import count_instructions
 
@@ -51,11 +51,11 @@ logged = []
 syslog.syslog = lambda priority, text: logged.append(text)
 def in_effect(constants):
   known = ["virtio_rng" in constants.HVS_PARAMETERS,
-           "virtio_rng" in constants.HVC_DEFAULTS["kvm"],
            hasattr(constants, "HV_VIRTIO_RNG"),
            hasattr(constants, "HT_VIRTIO_RNG_OFF"),
            hasattr(constants, "HT_VALID_VIRTIO_RNG_TYPES")]
   assert len(set(known)) == 1, known
+  assert "virtio_rng" not in constants.HVC_DEFAULTS["kvm"]
   return known[0]
 """
 
@@ -85,9 +85,9 @@ def ganeti(environment):
 def test_loads_nothing_else(environment):
   modules = "import sys; print(*sys.modules)"
   with_hook = set(environment.run("-c", modules).split())
-  (environment.site / "ganeti_virtio_rng_startup_line.pth").unlink()
+  (environment.site / "ganeti_virtio_rng_startup.pth").unlink()
   without = set(environment.run("-c", modules).split())
-  assert with_hook - without == {"ganeti_virtio_rng_startup"}
+  assert with_hook - without == {"ganeti_virtio_rng_finder"}
 
 
 @pytest.mark.parametrize("command, limit",
@@ -102,7 +102,7 @@ def test_costs_other_programs_next_to_nothing(environment, command, limit):
 
   command = command.replace("python3", environment.python)
   with_it = count_instructions(run, command)
-  (environment.site / "ganeti_virtio_rng_startup_line.pth").unlink()
+  (environment.site / "ganeti_virtio_rng_startup.pth").unlink()
   assert 1 < with_it / count_instructions(run, command) <= limit
 
 
@@ -110,7 +110,7 @@ def test_extends(ganeti):
   ganeti("""
     import ganeti.constants
     assert in_effect(ganeti.constants)
-    assert "ganeti_virtio_rng.hv_kvm" not in sys.modules
+    assert "ganeti_virtio_rng.extensions.hv_kvm" not in sys.modules
     import ganeti.hypervisor.hv_kvm as hv_kvm
     assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
     assert logged == []
@@ -122,8 +122,8 @@ def test_starts_once(ganeti):
     import site, sysconfig
     before = list(sys.meta_path)
     site.addsitedir(sysconfig.get_paths()["purelib"])
-    import ganeti_virtio_rng_startup
-    ganeti_virtio_rng_startup.start()
+    import ganeti_virtio_rng_finder
+    ganeti_virtio_rng_finder.start()
     assert sys.meta_path == before
     """)
 
@@ -309,29 +309,27 @@ def test_foreign_extension(ganeti):
   assert "ganeti.constants: ImportError: " in ganeti(STANDS_ASIDE)
 
 
-@pytest.mark.parametrize("missing", ["_core.abi3.so", "constants.py",
-                                     "__init__.py"])
+@pytest.mark.parametrize("missing", ["_core.abi3.so", "__init__.py",
+                                     "extensions/constants.py"])
 def test_missing_file(ganeti, missing):
   (ganeti.site / "ganeti_virtio_rng" / missing).unlink()
   assert "can't extend ganeti.constants: " in ganeti(STANDS_ASIDE)
 
 
-def test_missing_loader(ganeti):
-  """Nothing is extended then, nor tolerated."""
-  (ganeti.site / "ganeti_virtio_rng_loader.py").unlink()
-  ganeti("""
-    import ganeti.constants as constants
-    import ganeti.hypervisor.hv_kvm as hv_kvm
-    assert "virtio_rng" not in constants.HVS_PARAMETER_TYPES
-    assert hv_kvm.KVMHypervisor.PARAMETERS == {"acpi": None}
-    assert len(logged) == 1 and "ganeti_virtio_rng_loader" in logged[0], logged
-    """)
+@pytest.mark.parametrize("text", [None, "", "syntax error", "find_spec = 1"])
+def test_missing_loader(ganeti, text):
+  """The fallback takes its place."""
+  loader = ganeti.site / "ganeti_virtio_rng_loader.py"
+  loader.unlink()
+  if text is not None:
+    loader.write_text(text)
+  assert "can't extend ganeti.constants: " in ganeti(STANDS_ASIDE)
 
 
 @pytest.mark.parametrize("text", [None, "", "syntax error"])
 def test_missing_hook(environment, text):
   """Python says so, and goes on."""
-  hook = environment.site / "ganeti_virtio_rng_startup.py"
+  hook = environment.site / "ganeti_virtio_rng_finder.py"
   hook.unlink()
   if text is not None:
     hook.write_text(text)
@@ -339,11 +337,11 @@ def test_missing_hook(environment, text):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=True, universal_newlines=True)
   assert result.stdout == "1\n"
-  assert "ganeti_virtio_rng_startup_line.pth" in result.stderr
+  assert "ganeti_virtio_rng_startup.pth" in result.stderr
 
 
 def test_silent_syslog(ganeti):
-  (ganeti.site / "ganeti_virtio_rng/hv_kvm.py").write_text("")
+  (ganeti.site / "ganeti_virtio_rng/extensions/hv_kvm.py").write_text("")
   ganeti("""
     def fail(*_):
       raise OSError
@@ -355,14 +353,14 @@ def test_silent_syslog(ganeti):
 
 
 @pytest.mark.parametrize("text", ["syntax error", "raise KeyError('x')", ""])
-def test_broken_room_takes_the_other_back(ganeti, text):
-  """What the first room did is undone when the second can't be entered."""
-  (ganeti.site / "ganeti_virtio_rng/hv_kvm.py").write_text(text)
+def test_broken_extension_takes_the_others_back(ganeti, text):
+  """What replaced the first one's names goes when another one fails."""
+  (ganeti.site / "ganeti_virtio_rng/extensions/hv_kvm.py").write_text(text)
   assert "can't extend ganeti.hypervisor.hv_kvm: " in ganeti(STANDS_ASIDE)
 
 
-@pytest.mark.parametrize("name", ["HT_KVM", "VTYPE_STRING", "HVS_PARAMETERS",
-                                  "HVS_PARAMETER_TYPES", "HVC_DEFAULTS"])
+@pytest.mark.parametrize("name", ["VTYPE_STRING", "HVS_PARAMETERS",
+                                  "HVS_PARAMETER_TYPES"])
 def test_ganeti_that_lacks_a_constant(ganeti, name):
   (ganeti.site / "ganeti/constants.py").write_text(CONSTANTS +
                                                    "del %s" % name)
@@ -399,7 +397,7 @@ def test_ganeti_that_lacks_all_that_could_be_extended(ganeti, name):
 
 
 def test_values_are_tolerated_as_the_core_has_them():
-  assert ganeti_virtio_rng_aside.VALUES == ganeti_virtio_rng.VALUES
+  assert ganeti_virtio_rng_fallback.VALUES == ganeti_virtio_rng.VALUES
 
 
 def test_native_constants_alone(ganeti):
@@ -449,29 +447,19 @@ HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
     """)
 
 
-def test_room_that_can_not_be_taken_back(ganeti):
-  (ganeti.site / "ganeti_virtio_rng/constants.py").write_text("""
-def extend(constants):
-  return lambda: 1 / 0
-""")
-  (ganeti.site / "ganeti_virtio_rng/hv_kvm.py").write_text("")
-  assert "can't extend ganeti.hypervisor.hv_kvm: " in ganeti(STANDS_ASIDE)
-
-
-@pytest.mark.parametrize("leaving", [False, True])
-def test_disabled(ganeti, leaving):
-  """As one without it; while it leaves, Ganeti tolerates the parameter."""
+def test_wrapped_finders(ganeti):
+  """By a tool that hides all finders, and so itself, from a search for one."""
   ganeti("""
-    import ganeti_virtio_rng_loader as loader
-    loader.DISABLED = loader.__file__
-    loader.LEAVING = loader.__file__ if %s else "/nowhere"
-    import ganeti.constants as constants
-    import ganeti.hypervisor.hv_kvm as hv_kvm
-    assert not in_effect(constants)
-    assert ("virtio_rng" in constants.HVS_PARAMETER_TYPES) is %s
-    assert hv_kvm.KVMHypervisor.PARAMETERS == {"acpi": None}
+    class Wrap(object):
+      def __init__(self, finder):
+        self.finder = finder
+      def find_spec(self, *args):
+        return self.finder.find_spec(*args)
+    sys.meta_path[:] = [Wrap(finder) for finder in sys.meta_path]
+    import ganeti.constants
+    assert in_effect(ganeti.constants)
     assert logged == []
-    """ % (leaving, leaving))
+    """)
 
 
 def test_ganeti_that_lacks_a_module(ganeti):

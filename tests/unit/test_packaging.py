@@ -41,8 +41,8 @@ def interpreters():
 @pytest.mark.parametrize("version, python", interpreters().items())
 def test_contract_on_every_python(version, python, install):
   environment = install(python)
-  assert "startup" in environment.run(
-    "-c", "import sys; print(sys.modules['ganeti_virtio_rng_startup'])")
+  assert "finder" in environment.run(
+    "-c", "import sys; print(sys.modules['ganeti_virtio_rng_finder'])")
   environment.run("-c", """
 import sys, unittest
 assert sys.version_info[:2] == (%s), sys.version
@@ -55,6 +55,35 @@ assert ganeti_virtio_rng.__file__.startswith(sys.prefix)
 """ % (version.replace(".", ", "), str(ROOT / "tests/unit")))
 
 
+def test_built_with_every_python(tmp_path):
+  """Each build is loaded by every Python: their headers differ."""
+  pythons = interpreters()
+  builders = {}
+  for version, python in pythons.items():
+    config = pathlib.Path(os.path.realpath(python)).with_name(
+      "python%s-config" % version)
+    if config.exists():
+      builders[version] = str(config)
+  assert builders
+  for version, config in builders.items():
+    folder = tmp_path / version
+    folder.mkdir()
+    includes = subprocess.run([config, "--includes"], check=True,
+                              stdout=subprocess.PIPE, universal_newlines=True)
+    subprocess.run(
+      ["gcc", "-std=c11", "-fvisibility=hidden", "-D_GNU_SOURCE",
+       "-DPy_LIMITED_API=0x03060000", "-fPIC", "-shared", "-o",
+       str(folder / "_core.so")] + includes.stdout.split() +
+      sorted(map(str, (ROOT / "ext").glob("*.c"))), check=True)
+    for python in pythons.values():
+      result = subprocess.run(
+        [python, "-c", "import _core\nfor _ in range(1000): _core.check('off')"
+                       "\nprint(_core.check('off'))"],
+        cwd=str(folder), check=False, universal_newlines=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+      assert result.stdout == "True\n", (version, python)
+
+
 def test_wheel(wheel):
   version = ganeti_virtio_rng.__version__
   assert re.fullmatch(r"ganeti_virtio_rng-%s-cp36-abi3-linux_\w+\.whl" %
@@ -65,20 +94,24 @@ def test_wheel(wheel):
     "ganeti_virtio_rng/__init__.py",
     "ganeti_virtio_rng/_core.abi3.so",
     "ganeti_virtio_rng/_core.pyi",
-    "ganeti_virtio_rng/cli.py",
-    "ganeti_virtio_rng/constants.py",
-    "ganeti_virtio_rng/hv_kvm.py",
-    "ganeti_virtio_rng/leaving.py",
-    "ganeti_virtio_rng/luxi.py",
-    "ganeti_virtio_rng/node.py",
+    "ganeti_virtio_rng/cli/__init__.py",
+    "ganeti_virtio_rng/cli/check.py",
+    "ganeti_virtio_rng/cli/clear.py",
+    "ganeti_virtio_rng/cli/node.py",
+    "ganeti_virtio_rng/cli/status.py",
+    "ganeti_virtio_rng/extensions/__init__.py",
+    "ganeti_virtio_rng/extensions/common.py",
+    "ganeti_virtio_rng/extensions/constants.py",
+    "ganeti_virtio_rng/extensions/hv_kvm.py",
+    "ganeti_virtio_rng/extensions/luxi.py",
+    "ganeti_virtio_rng/extensions/node.py",
+    "ganeti_virtio_rng/extensions/objects.py",
     "ganeti_virtio_rng/py.typed",
-    "ganeti_virtio_rng/readiness.py",
-    "ganeti_virtio_rng/status.py",
-    "ganeti_virtio_rng_aside.py",
+    "ganeti_virtio_rng_fallback.py",
+    "ganeti_virtio_rng_finder.py",
     "ganeti_virtio_rng_loader.py",
-    "ganeti_virtio_rng_startup.py",
-    "ganeti_virtio_rng_startup_line.pth",
-    "ganeti_virtio_rng_startup_line.start",
+    "ganeti_virtio_rng_startup.pth",
+    "ganeti_virtio_rng_startup.start",
     ]
   metadata = zipfile.ZipFile(str(wheel)).read(info + "METADATA").decode()
   assert "\nRequires-Python: >=3.6\n" in metadata
@@ -152,7 +185,7 @@ def test_versions_agree():
 
 
 def test_version_of_the_man_page():
-  page = (ROOT / "ganeti_virtio_rng/ganeti-virtio-rng.rst").read_text()
+  page = (ROOT / "debian/ganeti-virtio-rng.8.rst").read_text()
   assert "\n:Version: %s\n" % ganeti_virtio_rng.__version__ in page
 
 

@@ -1,0 +1,49 @@
+# Restarts the daemons that run and have loaded Ganeti's modules as they were; no
+# instance depends on a daemon. The package's own state needs none either: so
+# this never fails, and says what to do.
+# $1: what a daemon does after the restart
+restart_daemons() {
+  command=$(PATH=$PATH:/usr/local/sbin:/usr/sbin; command -v gnt-cluster) ||
+    return 0
+  daemon_util=$(
+    PYTHONPATH=$(dirname "$(readlink -f "$command")") python3 -c \
+      "from ganeti import pathutils; print(pathutils.DAEMON_UTIL)") || {
+    echo "Ganeti does not say where its daemon-util is: no daemon is restarted"
+    return 0
+  }
+
+  allowed=yes
+  if command -v policy-rc.d > /dev/null; then
+    # 101: forbidden
+    policy-rc.d ganeti restart || [ $? != 101 ] || allowed=no
+  fi
+
+  # Without it, the daemon and each QEMU that it starts would stay in the cgroup
+  # of whoever called dpkg.
+  scope=
+  if [ -d /run/systemd/system ]; then
+    scope="systemd-run --scope --quiet --slice=system.slice"
+    $scope true || scope=
+  fi
+
+  for daemon in ganeti-noded ganeti-rapi; do
+    "$daemon_util" check $daemon > /dev/null 2>&1 || continue
+    if [ $allowed = no ]; then
+      echo "$daemon is not restarted, as policy-rc.d forbids it, and still has"
+      echo "the old code until '$daemon_util stop $daemon;"
+      echo "$daemon_util start $daemon'."
+      continue
+    fi
+    echo "Restarting $daemon, so that it $1"
+    "$daemon_util" stop $daemon || true
+    $scope "$daemon_util" start $daemon || true
+    # A unit is active before its daemon has looked at anything.
+    if [ -n "$scope" ] && systemctl --quiet is-active $daemon.service; then
+      sleep 2
+    fi
+    if ! "$daemon_util" check $daemon > /dev/null 2>&1; then
+      echo "$daemon does not run. ganeti-watcher starts it again, or"
+      echo "'$daemon_util start $daemon' does."
+    fi
+  done
+}

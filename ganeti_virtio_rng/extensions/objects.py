@@ -1,0 +1,73 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Extends ganeti.objects: where Ganeti fills in defaults, it fills in ours.
+
+The configuration never holds it, so that a Ganeti without this package takes
+the configuration of a cluster where nobody set a value.
+
+"""
+
+import functools
+
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Tuple
+
+from ganeti import _constants
+from ganeti import constants
+
+from ganeti_virtio_rng import DEFAULT
+from ganeti_virtio_rng import HV_VIRTIO_RNG
+
+
+def fill(hypervisor: str, hvparams: "Dict[str, Any]") -> None:
+  """Adds the default to hypervisor parameters of KVM that have no value.
+
+  @type hypervisor: str
+  @type hvparams: dict
+  @param hvparams: changed in place
+
+  """
+  if hypervisor == constants.HT_KVM:
+    hvparams.setdefault(HV_VIRTIO_RNG, DEFAULT)
+
+
+def is_set(cluster: Any, instance: Any) -> bool:
+  """Whether somebody set a value that holds for an instance.
+
+  @type cluster: L{objects.Cluster}
+  @type instance: L{objects.Instance}
+  @rtype: bool
+
+  """
+  hypervisor = instance.hypervisor
+  return any(HV_VIRTIO_RNG in hvparams for hvparams in (
+    instance.hvparams, cluster.hvparams.get(hypervisor, {}),
+    cluster.os_hvp.get(instance.os, {}).get(hypervisor, {})))
+
+
+def _fill_defaults(get_defaults: "Callable[..., Any]") -> "Callable[..., Any]":
+  @functools.wraps(get_defaults)
+  def GetHVDefaults(self: Any, hypervisor: str, os_name: Any = None,
+                    skip_keys: Any = None) -> Any:
+    # pylint: disable=C0103
+    result = get_defaults(self, hypervisor, os_name, skip_keys)
+    if HV_VIRTIO_RNG not in (skip_keys or ()):
+      fill(hypervisor, result)
+    return result
+
+  return GetHVDefaults
+
+
+def extend(objects: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
+  """Returns what makes Cluster fill in the default, see L{constants.extend}.
+
+  """
+  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
+    return []
+  cluster = objects.Cluster
+  return [(cluster, {"GetHVDefaults":
+                     _fill_defaults(vars(cluster)["GetHVDefaults"])})]
