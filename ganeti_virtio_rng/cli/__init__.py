@@ -7,8 +7,7 @@ import argparse
 import signal
 import sys
 
-from typing import List
-from typing import Optional
+from typing import List, Optional
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng.cli import check

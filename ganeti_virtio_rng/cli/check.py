@@ -9,10 +9,7 @@ import os
 import subprocess
 import sys
 
-from typing import Iterator
-from typing import NamedTuple
-from typing import Optional
-from typing import Tuple
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES

@@ -8,10 +8,7 @@ import os
 import shutil
 import sys
 
-from typing import Any
-from typing import List
-from typing import Optional
-from typing import Set
+from typing import Any, List, Optional, Set
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 

@@ -8,10 +8,7 @@ import json
 import re
 import sys
 
-from typing import Any
-from typing import Dict
-from typing import List
-from typing import Optional
+from typing import Any, Dict, List, Optional
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng import VALUES

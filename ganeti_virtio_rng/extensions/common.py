@@ -10,11 +10,7 @@ asked for when an instance is added or imported.
 
 import functools
 
-from typing import Any
-from typing import Callable
-from typing import Dict
-from typing import List
-from typing import Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from ganeti import _constants
 

@@ -9,12 +9,7 @@ import os
 import re
 import time
 
-from typing import Any
-from typing import Callable
-from typing import Dict
-from typing import List
-from typing import Optional
-from typing import Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ganeti import constants
 from ganeti import errors

@@ -11,12 +11,7 @@ one of them: the field hv/virtio_rng comes from that.
 
 import functools
 
-from typing import Any
-from typing import Callable
-from typing import Dict
-from typing import List
-from typing import Optional
-from typing import Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ganeti import _constants
 from ganeti import constants
@@ -24,7 +19,6 @@ from ganeti import errors
 from ganeti import objects
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
-
 from ganeti_virtio_rng.extensions import objects as defaults
 
 FIELD = "hv/%s" % HV_VIRTIO_RNG

@@ -11,17 +11,12 @@ the master knows what was set.
 
 import functools
 
-from typing import Any
-from typing import Callable
-from typing import Dict
-from typing import List
-from typing import Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from ganeti import _constants
 from ganeti import rpc_defs
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
-
 from ganeti_virtio_rng.extensions import objects as defaults
 
 #: Index of the function that prepares the encoded arguments (rpc_defs.py)
@@ -30,12 +25,11 @@ _PREPARE = 5
 
 def _without_default(finalize: "Callable[..., Any]") -> "Callable[..., Any]":
   definition = rpc_defs.CALLS["RpcClientDefault"]["finalize_export"]
-  if definition[_PREPARE] is not None:
-    raise ValueError("finalize_export prepares its arguments")
+  before = definition[_PREPARE] or (lambda _, args: args)
 
-  def prepare(_: str, args: "List[Any]") -> "List[Any]":
+  def prepare(node: str, args: "List[Any]") -> Any:
     args[0]["hvparams"].pop(HV_VIRTIO_RNG, None)
-    return args
+    return before(node, args)
 
   changed = definition[:_PREPARE] + (prepare,) + definition[_PREPARE + 1:]
 

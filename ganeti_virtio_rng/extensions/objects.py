@@ -10,11 +10,7 @@ the configuration of a cluster where nobody set a value.
 
 import functools
 
-from typing import Any
-from typing import Callable
-from typing import Dict
-from typing import List
-from typing import Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from ganeti import _constants
 from ganeti import constants

@@ -15,8 +15,7 @@ import functools
 
 from importlib.machinery import PathFinder
 
-from typing import Any
-from typing import Dict
+from typing import Any, Dict
 
 _NAME = "virtio_rng"
 

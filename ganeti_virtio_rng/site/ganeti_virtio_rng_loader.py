@@ -16,9 +16,7 @@ import functools
 
 from importlib.machinery import PathFinder
 
-from typing import Any
-from typing import Dict
-from typing import List
+from typing import Any, Dict, List
 
 import ganeti_virtio_rng_finder as finder
 

@@ -243,15 +243,3 @@ def test_export(ganeti, make_cluster, make_runner, kvm, os, instance, value,
   # The call before left nothing behind.
   runner.call_instance_start("1", (web1, {}, {}), False, "")
   assert sent[1][1][0]["hvparams"]["virtio_rng"] == (value or "random")
-
-
-def test_export_of_another_ganeti(ganeti, monkeypatch): # pylint: disable=W0613
-  """One that itself prepares what it sends is left alone."""
-  node = importlib.import_module("ganeti.rpc.node")
-  calls = importlib.import_module("ganeti.rpc_defs").CALLS["RpcClientDefault"]
-  definition = list(calls["finalize_export"])
-  definition[5] = lambda _, args: args
-  monkeypatch.setitem(calls, "finalize_export", tuple(definition))
-  extension = importlib.import_module("ganeti_virtio_rng.extensions.node")
-  with pytest.raises(ValueError, match="finalize_export"):
-    extension.extend(node)

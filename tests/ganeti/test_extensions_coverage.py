@@ -21,8 +21,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 TESTS = [
   ["tests/ganeti/test_extensions.py", "tests/ganeti/test_luxi.py",
-   "tests/ganeti/test_defaults.py", "tests/ganeti/test_placement.py", "tests/ganeti/test_default.py", "-k",
-   "(test_extensions and not nothing) or test_luxi or test_default or test_defaults or"
+   "tests/ganeti/test_defaults.py", "tests/ganeti/test_placement.py", "-k",
+   "(test_extensions and not nothing) or test_luxi or test_defaults or"
    " test_no_slot_is_left or 240 or 0X1F"],
   ["tests/unit/test_finder.py", "-k",
    "test_extends or broken_package or two_hooks or silent or missing_loader or"

@@ -134,19 +134,21 @@ def test_clear_keeps_jobs_out(cluster, in_use, add):
   process = node.popen("exec strace -o /tmp/steps -e signal=none -e trace=%s"
                        " -e inject=%s:signal=STOP:when=%d %s" %
                        (CALLS, read.call, read.number, CLEAR))
-  wait_for(lambda: read_steps(node, "tmp/steps")[-1:] and
-           read_steps(node, "tmp/steps")[-1][0] == read)
-  submitted = []
-  for change in ("gnt-cluster modify -H kvm:acpi=true",
-                 "gnt-instance modify -H acpi=true web1.lab.test"):
-    result = cluster.run(change + " --submit")
-    submitted += re.findall(r"\d+", result.stdout + result.stderr)
-  for value in ("true", "default"):
-    web2.modify("-H acpi=%s" % value)
-  assert cluster.run("gnt-job list --no-headers -o status %s" %
-                     " ".join(submitted)).stdout.split() == ["waiting"] * 2
-  node.run("pkill -CONT -f '[g]aneti-virtio-rng clear'")
-  process.communicate(timeout=60)
+  try:
+    wait_for(lambda: read_steps(node, "tmp/steps")[-1:] and
+             read_steps(node, "tmp/steps")[-1][0] == read)
+    submitted = []
+    for change in ("gnt-cluster modify --submit -H kvm:acpi=true",
+                   "gnt-instance modify --submit -H acpi=true web1.lab.test"):
+      result = cluster.run(change)
+      submitted += re.findall(r"\d+", result.stdout + result.stderr)
+    for value in ("true", "default"):
+      web2.modify("-H acpi=%s" % value)
+    assert cluster.run("gnt-job list --no-headers -o status %s" %
+                       " ".join(submitted)).stdout.split() == ["waiting"] * 2
+  finally:
+    node.run("pkill -CONT -f '[g]aneti-virtio-rng clear'")
+    process.communicate(timeout=60)
   assert process.returncode == 0
   for job in submitted:
     cluster.run("gnt-job watch %s" % job)

@@ -326,6 +326,19 @@ def test_missing_loader(ganeti, text):
   assert "can't extend ganeti.constants: " in ganeti(STANDS_ASIDE)
 
 
+def test_missing_loader_and_another_ganeti(ganeti):
+  """Which the fallback can't extend either."""
+  (ganeti.site / "ganeti_virtio_rng_loader.py").unlink()
+  path = ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py"
+  path.write_text(HV_KVM.replace("KVMHypervisor", "Another"))
+  ganeti("""
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert hv_kvm.Another.PARAMETERS == {"acpi": None}
+    assert "virtio_rng" in hv_kvm.constants.HVS_PARAMETER_TYPES
+    assert len(logged) == 1, logged
+    """)
+
+
 @pytest.mark.parametrize("text", [None, "", "syntax error"])
 def test_missing_hook(environment, text):
   """Python says so, and goes on."""
