@@ -46,14 +46,8 @@ if _spec is not None and _spec.origin is not None:
   _check_complete(_spec.origin)
 
 # pylint: disable=C0413
-from ganeti_virtio_rng._core import DEFAULT
-from ganeti_virtio_rng._core import HV_VIRTIO_RNG
-from ganeti_virtio_rng._core import MAX_BYTES
-from ganeti_virtio_rng._core import PERIOD
-from ganeti_virtio_rng._core import VALUES
-from ganeti_virtio_rng._core import build_argv
-from ganeti_virtio_rng._core import check
-from ganeti_virtio_rng._core import check_source
+from ganeti_virtio_rng._core import (DEFAULT, HV_VIRTIO_RNG, MAX_BYTES, PERIOD,
+  VALUES, build_argv, check, check_source)
 
 __all__ = ["DEFAULT", "HV_VIRTIO_RNG", "MAX_BYTES", "PERIOD", "VALUES",
            "build_argv", "check", "check_source"]

@@ -10,8 +10,7 @@ configuration, which is to hold only what somebody set (see objects.py).
 
 from typing import Any, Dict, List, Tuple
 
-from ganeti_virtio_rng import HV_VIRTIO_RNG
-from ganeti_virtio_rng import VALUES
+from ganeti_virtio_rng import HV_VIRTIO_RNG, VALUES
 
 
 def extend(constants: Any) -> "List[Tuple[Any, Dict[str, Any]]]":

@@ -11,18 +11,10 @@ import time
 
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ganeti import constants
-from ganeti import errors
-from ganeti import pathutils
-from ganeti import utils
+from ganeti import constants, errors, pathutils, utils
 
-from ganeti_virtio_rng import HV_VIRTIO_RNG
-from ganeti_virtio_rng import MAX_BYTES
-from ganeti_virtio_rng import PERIOD
-from ganeti_virtio_rng import VALUES
-from ganeti_virtio_rng import build_argv
-from ganeti_virtio_rng import check
-from ganeti_virtio_rng import check_source
+from ganeti_virtio_rng import (HV_VIRTIO_RNG, MAX_BYTES, PERIOD, VALUES,
+  build_argv, check, check_source)
 
 _OFF = VALUES[0]
 
@@ -30,7 +22,7 @@ _OFF = VALUES[0]
 _LIMIT = ",max-bytes=%d,period=%d" % (MAX_BYTES, PERIOD)
 
 # Here and in the other extensions, types that take time to make are in quotes.
-_Params = Dict[str, Any]
+_Params = Any
 
 
 def _value(hvparams: _Params) -> Any:

@@ -13,10 +13,7 @@ import functools
 
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ganeti import _constants
-from ganeti import constants
-from ganeti import errors
-from ganeti import objects
+from ganeti import _constants, constants, errors, objects
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng.extensions import objects as defaults

@@ -13,8 +13,7 @@ import functools
 
 from typing import Any, Callable, Dict, List, Tuple
 
-from ganeti import _constants
-from ganeti import rpc_defs
+from ganeti import _constants, rpc_defs
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng.extensions import objects as defaults

@@ -12,11 +12,9 @@ import functools
 
 from typing import Any, Callable, Dict, List, Tuple
 
-from ganeti import _constants
-from ganeti import constants
+from ganeti import _constants, constants
 
-from ganeti_virtio_rng import DEFAULT
-from ganeti_virtio_rng import HV_VIRTIO_RNG
+from ganeti_virtio_rng import DEFAULT, HV_VIRTIO_RNG
 
 
 def fill(hypervisor: str, hvparams: "Dict[str, Any]") -> None:

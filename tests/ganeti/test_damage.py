@@ -140,7 +140,8 @@ def start(ganeti):
   process = subprocess.Popen(
     ["setpriv", "--bounding-set=-dac_override,-dac_read_search",
      sys.executable, "-c", PROGRAM, str(ganeti.path)] + REQUIRED + OTHERS,
-    stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True, cwd="/")
+    stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True,
+    cwd="/")
 
   def start_ganeti(folder, others=()):
     print(folder, *REQUIRED, *others, file=process.stdin, flush=True)
@@ -191,7 +192,7 @@ HARMLESS = [("ganeti_virtio_rng/extensions/__init__.py", "missing"),
 
 @pytest.fixture
 def expect(start, damaged):
-  """Function that checks what becomes of Ganeti; for its arguments see L{FILES}.
+  """Function that checks what becomes of Ganeti, given what L{FILES} says.
 
   """
   def check(without, whole_if_silent=False):
