@@ -3,8 +3,10 @@
 # this never fails, and says what to do.
 # $1: what a daemon does after the restart
 restart_daemons() {
-  command=$(PATH=$PATH:/usr/local/sbin:/usr/sbin; command -v gnt-cluster) ||
+  command=$(PATH=$PATH:/usr/local/sbin:/usr/sbin; command -v gnt-cluster) || {
+    echo "Ganeti's commands are not found: no daemon is restarted"
     return 0
+  }
   daemon_util=$(
     PYTHONPATH=$(dirname "$(readlink -f "$command")") python3 -c \
       "from ganeti import pathutils; print(pathutils.DAEMON_UTIL)") || {
@@ -42,8 +44,12 @@ restart_daemons() {
       sleep 2
     fi
     if ! "$daemon_util" check $daemon > /dev/null 2>&1; then
-      echo "$daemon does not run. ganeti-watcher starts it again, or"
-      echo "'$daemon_util start $daemon' does."
+      # The watcher leaves to systemd what has units.
+      case $(systemctl show --property=LoadState ganeti.target 2> /dev/null) in
+        *=loaded) echo "$daemon does not run. It is started by" ;;
+        *) echo "$daemon does not run. It is started by ganeti-watcher, or" ;;
+      esac
+      echo "'$daemon_util start $daemon'."
     fi
   done
 }

@@ -4,16 +4,12 @@
 """The command ganeti-virtio-rng."""
 
 import argparse
-import signal
 import sys
 
 from typing import List, Optional
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
-from ganeti_virtio_rng.cli import check
-from ganeti_virtio_rng.cli import clear
-from ganeti_virtio_rng.cli import node
-from ganeti_virtio_rng.cli import status
+from ganeti_virtio_rng.cli import check, clear, node, status
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -27,10 +23,6 @@ def main(argv: Optional[List[str]] = None) -> int:
 
   """
   args = _parser().parse_args(argv)
-  # Locks are to be freed, also when a connection breaks.
-  for number in (signal.SIGHUP, signal.SIGTERM):
-    if signal.getsignal(number) != signal.SIG_IGN: # as nohup has it
-      signal.signal(number, signal.default_int_handler)
   try:
     return int(args.function(args))
   except (node.Failure, EnvironmentError) as err:

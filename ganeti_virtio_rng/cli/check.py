@@ -11,10 +11,7 @@ import sys
 
 from typing import Iterator, NamedTuple, Optional, Tuple
 
-from ganeti_virtio_rng import HV_VIRTIO_RNG
-from ganeti_virtio_rng import VALUES
-from ganeti_virtio_rng import __version__
-from ganeti_virtio_rng import _core
+from ganeti_virtio_rng import HV_VIRTIO_RNG, VALUES, __version__, _core
 from ganeti_virtio_rng import check_source
 from ganeti_virtio_rng.cli import node
 
@@ -22,16 +19,16 @@ from ganeti_virtio_rng.cli import node
 _Finding = NamedTuple("_Finding", [("subject", str), ("text", str),
                                    ("way_out", Optional[str])])
 
-#: What a fresh Python tells of Ganeti's modules; the argument is their place
+#: What Ganeti's Python tells of its modules; the argument is their place
 _PROBE = """
 import json
 import sys
 sys.path[:0] = sys.argv[1:]
 try:
   from ganeti_virtio_rng_finder import EXTENDED
-  from ganeti_virtio_rng_loader import errors, find_spec
+  from ganeti_virtio_rng_loader import errors, extend
 except Exception as err:
-  EXTENDED, errors = [], {"Ganeti": err}
+  EXTENDED, errors = [], {"Ganeti in " + sys.executable: err}
 for name in sorted(EXTENDED):
   __import__(name)
 from ganeti import constants
@@ -94,7 +91,7 @@ def _look_at_ganeti() -> Tuple[_Finding, Optional[bool]]:
   """
   # Isolated from what a root shell's environment and directory may hold
   result = subprocess.run(
-    [sys.executable, "-I", "-c", _PROBE] + node.ganeti_path(),
+    node.ganeti_python() + ["-I", "-c", _PROBE] + node.ganeti_path(),
     stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
     check=False)
   if result.returncode != 0:
@@ -117,11 +114,8 @@ def _look_at_ganeti() -> Tuple[_Finding, Optional[bool]]:
 
 
 def _look_at_daemon(name: str) -> _Finding:
-  """Asks the process itself whether it has loaded this very package.
-
-  """
-  from ganeti import pathutils
-  from ganeti import utils
+  """Asks the process itself whether it has loaded this very package."""
+  from ganeti import pathutils, utils
   pid = utils.ReadPidFile(utils.DaemonPidFileName(name))
   try:
     with open("/proc/%d/maps" % pid) as maps:
@@ -139,9 +133,7 @@ def _look_at_daemon(name: str) -> _Finding:
 
 
 def _look_at_qemu() -> _Finding:
-  """Asks the cluster's QEMU for the device and its backend.
-
-  """
+  """Asks the cluster's QEMU for the device and its backend."""
   path = _kvm_path()
   for (option, name) in (("-device", "virtio-rng-pci"),
                          ("-object", "rng-random")):
@@ -164,8 +156,7 @@ def _kvm_path() -> str:
   Not by SimpleStore's method, which can't read values that hold a "=".
 
   """
-  from ganeti import constants
-  from ganeti import ssconf
+  from ganeti import constants, ssconf
   name = ssconf.SimpleStore().KeyToFilename(constants.SS_HVPARAMS_PREF +
                                             constants.HT_KVM)
   try:

@@ -6,99 +6,89 @@
 """
 
 import argparse
-import contextlib
 import json
 import os
 import shlex
+import signal
 import time
 
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List, NamedTuple
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng.cli import node
 
 #: Seconds between two looks at what is being waited for
-_PAUSE = 0.5
+_PAUSE = 1
 
 _KVM = "kvm"
 
-#: Name of no instance. Whoever locks one keeps jobs out that lock all, as those
-#: do that change the cluster's parameters, and no job on another instance.
-_NO_INSTANCE = "ganeti-virtio-rng"
+#: Name of no instance and no node. Whoever locks one keeps jobs out that lock
+#: all, as those do that change the cluster, and no job on another one.
+_NONE = "ganeti-virtio-rng"
 
 _Config = Dict[str, Any]
 
+#: Something that has a value: the command and the name that tell Ganeti of it,
+#: its parameters, and the object that has a serial number
+_Value = NamedTuple("_Value", [("command", str), ("name", str),
+                               ("hvparams", Dict[str, Any]),
+                               ("item", Dict[str, Any])])
 
-def _instances(config: _Config) -> List[Dict[str, Any]]:
-  """Returns the instances that have a value, sorted by name.
 
-  """
-  return sorted((instance for instance in config["instances"].values()
-                 if HV_VIRTIO_RNG in instance["hvparams"]),
-                key=lambda instance: str(instance["name"]))
+def _values(config: _Config) -> List[_Value]:
+  """Returns what has a value, sorted by name."""
+  cluster = config["cluster"]
+  found = [_Value("gnt-cluster", "", cluster["hvparams"].get(_KVM, {}),
+                  cluster)]
+  found.extend(_Value("gnt-os", name, params.get(_KVM, {}), cluster)
+               for name, params in sorted(cluster["os_hvp"].items()))
+  found.extend(_Value("gnt-instance", name, instance["hvparams"], instance)
+               for name, instance in sorted(
+                 (str(instance["name"]), instance)
+                 for instance in config["instances"].values()
+                 if HV_VIRTIO_RNG in instance["hvparams"]))
+  return [value for value in found if HV_VIRTIO_RNG in value.hvparams]
 
 
 def _commands(config: _Config) -> List[str]:
-  """Returns the commands that would set the values of a configuration again.
-
-  """
-  cluster = config["cluster"]
-  found = [(("gnt-cluster", "modify", "-H", "kvm:%s=%s"),
-            cluster["hvparams"].get(_KVM, {}), "")]
-  found.extend((("gnt-os", "modify", "-H", "kvm:%s=%s"),
-                params.get(_KVM, {}), name)
-               for name, params in sorted(cluster["os_hvp"].items()))
-  found.extend((("gnt-instance", "modify", "-H", "%s=%s"),
-                instance["hvparams"], instance["name"])
-               for instance in _instances(config))
-  return [" ".join(map(shlex.quote, command[:-1] + (
-    command[-1] % (HV_VIRTIO_RNG, hvparams[HV_VIRTIO_RNG]),) +
-                       (name,) * bool(name)))
-          for command, hvparams, name in found if HV_VIRTIO_RNG in hvparams]
+  """Returns the commands that would set the values of a configuration again."""
+  return [" ".join(map(shlex.quote, [
+    value.command, "modify", "-H", "%s%s=%s" % (
+      "" if value.command == "gnt-instance" else _KVM + ":",
+      HV_VIRTIO_RNG, value.hvparams[HV_VIRTIO_RNG])] +
+                       [value.name] * bool(value.name)))
+          for value in _values(config)]
 
 
-def _take_out(config: _Config, names: List[str]) -> None:
-  """Removes the values of the cluster, its OSes, and some instances.
+def _locks(config: _Config) -> List[Any]:
+  """Returns the locks that a job would hold that took the values out."""
+  found = _values(config)
+  request = [["cluster/BGL", "shared"], ["instance/%s" % _NONE, "exclusive"]]
+  request.extend(["instance/%s" % value.name, "exclusive"]
+                 for value in found if value.item is not config["cluster"])
+  if any(value.item is config["cluster"] for value in found):
+    request.append(["node/%s" % _NONE, "exclusive"])
+  return request
+
+
+def _take_out(config: _Config) -> None:
+  """Removes all values.
 
   An object's serial number tells jobs that theirs is not the current one.
 
   """
-  cluster = config["cluster"]
-  cluster["hvparams"].get(_KVM, {}).pop(HV_VIRTIO_RNG, None)
-  for name, params in list(cluster["os_hvp"].items()):
-    if params.get(_KVM, {}).pop(HV_VIRTIO_RNG, None) and not params[_KVM]:
-      del params[_KVM]
-    if not params:
-      del cluster["os_hvp"][name]
-  changed = [instance for instance in _instances(config)
-             if instance["name"] in names]
-  for instance in changed:
-    del instance["hvparams"][HV_VIRTIO_RNG]
-  for item in [cluster] + changed:
+  changed = {} # type: Dict[int, Dict[str, Any]]
+  os_hvp = config["cluster"]["os_hvp"]
+  for value in _values(config):
+    del value.hvparams[HV_VIRTIO_RNG]
+    changed[id(value.item)] = value.item
+    if value.command == "gnt-os" and not value.hvparams:
+      del os_hvp[value.name][_KVM]
+      if not os_hvp[value.name]:
+        del os_hvp[value.name]
+  for item in changed.values():
     item["serial_no"] += 1
     item["mtime"] = time.time()
-
-
-@contextlib.contextmanager
-def _locks(client: Any, context: Any, names: List[str]) -> Iterator[None]:
-  """Holds what a job would hold that changed these instances and the cluster.
-
-  """
-  from ganeti import constants
-  request = [["cluster/BGL", "shared"]] + [
-    ["instance/%s" % name, "exclusive"] for name in names + [_NO_INSTANCE]]
-  try:
-    blocking = client.UpdateLocksWaiting(context, constants.OP_PRIO_NORMAL,
-                                         request)
-    jobs = sorted(owner[0] for owner in blocking if isinstance(owner[0], int))
-    if blocking:
-      print("Waiting for the locks of other jobs%s" %
-            (": " + ", ".join(map(str, jobs)) if jobs else ""), flush=True)
-    while client.HasPendingRequest(context):
-      time.sleep(_PAUSE)
-    yield
-  finally:
-    client.FreeLocks(context)
 
 
 def _clear(printed: List[str]) -> None:
@@ -108,35 +98,61 @@ def _clear(printed: List[str]) -> None:
   @param printed: the commands that the user has seen
 
   """
-  from ganeti import config
-  from ganeti import wconfd
+  from ganeti import config, constants, wconfd
   from ganeti.utils import livelock
+
+  # Signals end this only while it waits: in the middle of a message to wconfd
+  # they would leave its locks, after the last one they would come too late.
+  signals = [number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+             if signal.getsignal(number) != signal.SIG_IGN] # as nohup has it
+  signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
   # With the process id, as Ganeti adds only seconds: no second try may look as
   # if the first were alive.
   lock_file = livelock.LiveLock("virtio-rng_%d" % os.getpid())
   context = config.GetWConfdContext(None, lock_file)
   client = wconfd.Client()
-  names = [] # type: List[str]
+  request = [] # type: List[Any]
+  told = None
   try:
     while True:
-      names = [instance["name"] for instance in _instances(client.ReadConfig())]
-      with _locks(client, context, names):
-        data = client.ReadConfig()
-        if {instance["name"] for instance in _instances(data)} - set(names):
-          continue # one was given a value meanwhile
-        for command in _commands(data):
-          if command not in printed:
-            print(command, flush=True)
-        while True:
-          data = client.LockConfig(context, False)
-          if data is not None:
-            break
-          time.sleep(_PAUSE)
-        _take_out(data, names)
-        client.WriteConfigAndUnlock(context, data)
+      wanted = _locks(client.ReadConfig())
+      if wanted != request:
+        client.FreeLocks(context) # and what was waited for
+        request = wanted
+      # A run that was killed may hold some, or get them while this one waits.
+      client.CleanupLocks()
+      blocking = client.UpdateLocksWaiting(context, constants.OP_PRIO_NORMAL,
+                                           request)
+      data = None
+      if not blocking:
+        data = client.LockConfig(context, False)
+      else:
+        owners = ", ".join(sorted(
+          "job %d" % job if isinstance(job, int) else "process %d" % pid
+          for job, _, pid in blocking))
+        if owners != told:
+          print("Waiting for the locks of %s" % owners, flush=True)
+        told = owners
+      if data is None:
+        if signal.sigtimedwait(signals, _PAUSE):
+          raise KeyboardInterrupt
+        continue
+
+      if any(lock not in request for lock in _locks(data)):
+        client.UnlockConfig(context) # something was given a value meanwhile
+        continue
+      for command in _commands(data):
+        if command not in printed:
+          print(command, flush=True)
+      _take_out(data)
+      # False: wconfd was started again meanwhile, and knows of no lock.
+      if client.WriteConfigAndUnlock(context, data):
+        return
+      if not _values(client.ReadConfig()):
         return
   finally:
+    client.FreeLocks(context)
     lock_file.close()
 
 
@@ -148,10 +164,8 @@ def clear(args: argparse.Namespace) -> int:
 
   """
   node.import_ganeti()
-  from ganeti import _constants
-  from ganeti import cli
-  from ganeti import pathutils
-  from ganeti import wconfd
+  from ganeti import _constants, cli, errors, pathutils, wconfd
+  from ganeti.rpc import transport
   if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
     raise node.Failure("This Ganeti knows %s itself: its values are none of"
                        " this package's" % HV_VIRTIO_RNG)
@@ -160,12 +174,14 @@ def clear(args: argparse.Namespace) -> int:
   with open(pathutils.CLUSTER_CONF_FILE) as config_file:
     commands = _commands(json.load(config_file))
   if not args.dry_run:
-    # Says at once if the master's daemons don't run; wconfd's client would try
-    # for ten minutes.
-    cli.GetClient()
-    # A run that was killed may still have locks: wconfd looks only every five
-    # minutes.
-    wconfd.Client().CleanupLocks()
+    try:
+      # Says so when wconfd doesn't run; its client would try for ten minutes.
+      transport.Transport(pathutils.WCONFD_SOCKET).Close()
+      # A run that was killed may still have locks.
+      wconfd.Client().CleanupLocks()
+    except errors.LuxiError:
+      if commands:
+        raise
   if not commands:
     print("No value of %s is set." % HV_VIRTIO_RNG)
     return 0

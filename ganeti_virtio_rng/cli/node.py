@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 
-from typing import Any, List, Optional, Set
+from typing import Any, Callable, List, Optional, Set
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 
@@ -20,9 +20,14 @@ _SBIN = "/usr/local/sbin:/usr/sbin"
 
 
 class Failure(Exception):
-  """What the user is told before the command ends with exit status 1.
+  """What the user is told before the command ends with exit status 1."""
 
-  """
+
+def _command() -> str:
+  """Returns the path of one of Ganeti's commands, or an empty text."""
+  command = shutil.which("gnt-cluster", path=os.pathsep.join(
+    [os.environ.get("PATH", ""), _SBIN]))
+  return os.path.realpath(command) if command else ""
 
 
 def ganeti_path() -> List[str]:
@@ -32,10 +37,18 @@ def ganeti_path() -> List[str]:
   @return: a folder; none where they are among Python's own, or nowhere
 
   """
-  command = shutil.which("gnt-cluster", path=os.pathsep.join(
-    [os.environ.get("PATH", ""), _SBIN]))
-  folder = os.path.dirname(os.path.realpath(command or ""))
-  return [folder] if os.path.isdir(os.path.join(folder, "ganeti")) else []
+  folder = os.path.dirname(_command())
+  return [folder] if folder and os.path.isdir("%s/ganeti" % folder) else []
+
+
+def ganeti_python() -> List[str]:
+  """Returns the command, of one word or more, that runs Ganeti's commands."""
+  try:
+    with open(_command(), errors="replace") as script:
+      line = script.readline()
+  except FileNotFoundError:
+    line = ""
+  return line[2:].split() if "python" in line else [sys.executable]
 
 
 def import_ganeti() -> None:
@@ -51,45 +64,37 @@ def import_ganeti() -> None:
     raise Failure("Ganeti is not installed on this node: %s" % err)
 
 
-def has_instances() -> bool:
-  """Whether Ganeti may start instances on this node.
+def _of_cluster(read: Callable[[Any], Any], otherwise: bool) -> bool:
+  """Looks at what this node knows of its cluster.
 
-  @rtype: bool
-  @return: also if the node belongs to no cluster yet
+  @param read: given a L{ssconf.SimpleStore}
+  @param otherwise: what is returned if the node belongs to no cluster yet
 
   """
-  from ganeti import errors
-  from ganeti import netutils
-  from ganeti import ssconf
+  from ganeti import errors, ssconf
   try:
-    vm_capable = ssconf.SimpleStore().GetNodesVmCapable()
+    return bool(read(ssconf.SimpleStore()))
   except errors.ConfigurationError:
-    return True
-  return bool(vm_capable.get(netutils.Hostname.GetSysName(), True))
+    return otherwise
 
 
 def in_cluster() -> bool:
-  """Whether the node daemon should run on this node.
+  """Whether the node daemon should run on this node."""
+  return _of_cluster(lambda store: store.GetClusterName(), False)
 
-  """
-  from ganeti import pathutils
-  return os.path.exists(pathutils.NODED_CERT_FILE)
+
+def has_instances() -> bool:
+  """Whether Ganeti may start instances on this node."""
+  from ganeti import netutils
+  return _of_cluster(lambda store: store.GetNodesVmCapable().get(
+    netutils.Hostname.GetSysName(), True), True)
 
 
 def has_kvm() -> bool:
-  """Whether instances of KVM may be on this node's cluster.
-
-  @rtype: bool
-  @return: also if the node belongs to no cluster yet
-
-  """
+  """Whether instances of KVM may be on this node's cluster."""
   from ganeti import constants
-  from ganeti import errors
-  from ganeti import ssconf
-  try:
-    return constants.HT_KVM in ssconf.SimpleStore().GetHypervisorList()
-  except errors.ConfigurationError:
-    return True
+  return _of_cluster(
+    lambda store: constants.HT_KVM in store.GetHypervisorList(), True)
 
 
 def read_config() -> Optional[Any]:
@@ -98,8 +103,7 @@ def read_config() -> Optional[Any]:
   @rtype: L{objects.ConfigData} or None
 
   """
-  from ganeti import objects
-  from ganeti import pathutils
+  from ganeti import objects, pathutils
   try:
     with open(pathutils.CLUSTER_CONF_FILE) as config_file:
       return objects.ConfigData.FromDict(json.load(config_file))

@@ -10,9 +10,7 @@ import sys
 
 from typing import Any, Dict, List, Optional
 
-from ganeti_virtio_rng import HV_VIRTIO_RNG
-from ganeti_virtio_rng import VALUES
-from ganeti_virtio_rng import build_argv
+from ganeti_virtio_rng import HV_VIRTIO_RNG, VALUES, build_argv
 from ganeti_virtio_rng.cli import node
 
 _RNG = re.compile("(virtio|vhost-user)-rng(-|$)")
@@ -55,9 +53,7 @@ def _running(names: List[str]) -> Dict[str, int]:
   @rtype: dict from str to int
 
   """
-  from ganeti import constants
-  from ganeti import hypervisor
-  from ganeti import utils
+  from ganeti import constants, hypervisor, utils
   kvm = hypervisor.GetHypervisor(constants.HT_KVM)
   running = kvm.ListInstances()
   wanted = []

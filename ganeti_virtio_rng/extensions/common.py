@@ -33,9 +33,7 @@ def _fill_checked(check_params: "Callable[..., None]") -> "Callable[..., None]":
 
 
 def extend(common: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what makes nodes check the default, see L{constants.extend}.
-
-  """
+  """Returns what makes nodes check the default, see L{constants.extend}."""
   if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
     return []
   return [(common, {"CheckHVParams": _fill_checked(common.CheckHVParams)})]

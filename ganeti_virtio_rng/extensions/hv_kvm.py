@@ -9,7 +9,7 @@ import os
 import re
 import time
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from ganeti import constants, errors, pathutils, utils
 
@@ -26,25 +26,19 @@ _Params = Any
 
 
 def _value(hvparams: _Params) -> Any:
-  """Returns the value; without one, the master doesn't know the parameter.
-
-  """
+  """Returns the value; without one, the master doesn't know the parameter."""
   return hvparams.get(HV_VIRTIO_RNG, _OFF)
 
 
 def _fill(hvparams: _Params) -> _Params:
-  """Returns hvparams with the key that Ganeti looks up for each parameter.
-
-  """
+  """Returns hvparams with the key that Ganeti looks up for each parameter."""
   result = dict(hvparams)
   result[HV_VIRTIO_RNG] = _value(hvparams)
   return result
 
 
 def _add_parameter(parameters: _Params) -> _Params:
-  """Adds the parameter to those that KVMHypervisor knows.
-
-  """
+  """Adds the parameter to those that KVMHypervisor knows."""
   result = dict(parameters)
   result[HV_VIRTIO_RNG] = (True, check,
                            "The value must be one of: %s" % ", ".join(VALUES),
@@ -125,105 +119,17 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
                    " %s, ignoring %s=%s", instance.name, HV_VIRTIO_RNG, value)
     return argv
 
-  if not _needs_slot(hvparams, kvm_cmd):
+  from ganeti_virtio_rng import placement
+  if not placement.needs_slot(hvparams, kvm_cmd):
     return argv
-  slot = _highest_free_slot(hvparams, kvm_cmd,
-                            nics + [disk[0] for disk in disks])
+  slot = placement.highest_free_slot(hvparams, kvm_cmd,
+                                     nics + [disk[0] for disk in disks])
   if slot is None:
     logging.warning("KVM: no PCI slot is left for the random number generator"
                     " of instance %s, ignoring %s=%s", instance.name,
                     HV_VIRTIO_RNG, value)
     return []
   return build_argv(value, kvm_cmd, slot)
-
-
-def _needs_slot(hvparams: _Params, kvm_cmd: "List[Any]") -> bool:
-  """Whether the device may be in another's way unless it has a slot of its own.
-
-  Left alone, QEMU gives it the lowest free slot, and does so before it comes
-  to Ganeti's NICs and disks, to -drive if=virtio and to -device with JSON. In
-  Ganeti's default range of slots there is room for all that it adds itself.
-
-  """
-  reservations = hvparams[constants.HV_KVM_PCI_RESERVATIONS]
-  crowded = (reservations < constants.QEMU_DEFAULT_PCI_RESERVATIONS or
-             hvparams[constants.HV_KVM_EXTRA] or
-             _sound_cards(hvparams) > 1 or
-             any("if=virtio" in str(arg) for arg in kvm_cmd))
-  return bool(crowded) and _machine_has_pci_0(kvm_cmd)
-
-
-def _sound_cards(hvparams: _Params) -> int:
-  """Counts the sound cards: QEMU before 7.1 takes a list of them, or "all".
-
-  """
-  models = hvparams[constants.HV_SOUNDHW]
-  if models == "all":
-    return _ALL_SOUND_CARDS
-  return len(models.split(",")) if models else 0
-
-
-def _machine_has_pci_0(kvm_cmd: "List[Any]") -> bool:
-  """Whether the machine is of the pc type, whose bus Ganeti's addresses mean.
-
-  """
-  machine = ""
-  for option, value in zip(kvm_cmd, kvm_cmd[1:]):
-    if option in ("-machine", "--machine", "-M", "--M"):
-      match = re.match("(type=)?([^=,]*)(,|$)", str(value))
-      machine = match.group(2) if match else machine
-  return re.match("pc(-(?!q35)|$)", machine) is not None
-
-
-# Patterns are compiled where they are first needed, by re, which keeps them:
-# most of Ganeti's processes only import this module.
-
-#: Slot of an address as QEMU reads it: hexadecimal, or in JSON also a number
-#: that counts functions, of which a slot has eight
-_ADDRESS = r"""(?ix)(?:^|,)addr=(?:0x)?([0-9a-f]+)
-               |["']addr["']\s*:\s*(?:["'](?:0x)?([0-9a-f]+)
-                                     |([0-9]+))"""
-
-#: Options that may add a device to the bus
-_ADDING = "--?(device|drive|virtfs|watchdog|nic|net)$"
-
-#: Devices that Ganeti adds to other buses
-_ELSEWHERE = "(floppy|ide-|scsi-|virtserialport)"
-
-#: Host bridge, ISA bridge with USB and ACPI, graphics card
-_BUILT_IN = 3
-
-#: What "-soundhw all" adds: AC97, ES1370, Intel HD Audio
-_ALL_SOUND_CARDS = 3
-
-
-def _highest_free_slot(hvparams: _Params, kvm_cmd: "List[Any]",
-                       devices: "List[Any]") -> "Optional[int]":
-  """Finds the highest slot on the bus that no other device will take.
-
-  @type devices: list of L{objects.NIC} and L{objects.Disk}
-  @rtype: int or None
-  @return: None if the others may need them all
-
-  """
-  taken = set(int(device.hvinfo["addr"], 16) for device in devices
-              if "addr" in device.hvinfo)
-  unplaced = _BUILT_IN + _sound_cards(hvparams)
-  for option, value in zip(kvm_cmd, kvm_cmd[1:]):
-    if (not re.match(_ADDING, str(option)) or
-        re.match(_ELSEWHERE, str(value))):
-      continue
-    match = re.search(_ADDRESS, str(value))
-    if match is None:
-      unplaced += 1
-    elif match.group(3):
-      taken.add(int(match.group(3)) // 8)
-    else:
-      taken.add(int(match.group(1) or match.group(2), 16))
-
-  # Those that have no address take the lowest ones.
-  free = sorted(set(range(constants.QEMU_PCI_SLOTS)) - taken)
-  return free[-1] if len(free) > unplaced else None
 
 
 #: A line in which QEMU names the device, its backend or the host's device

@@ -28,9 +28,7 @@ _SOURCES = ["hypervisor", _HVPARAMS]
 
 
 def _definition() -> Any:
-  """As luxid defines the fields of other parameters that are strings.
-
-  """
+  """As luxid defines the fields of other parameters that are strings."""
   return objects.QueryFieldDefinition(
     name=FIELD, title=FIELD, kind=constants.QFT_OTHER,
     doc="The \"%s\" hypervisor parameter" % HV_VIRTIO_RNG)
@@ -56,9 +54,7 @@ def _compose(fields: "List[str]", answer: "List[Any]",
 
 
 def _ask(fields: "List[str]") -> "List[str]":
-  """Returns what luxid is asked for instead of some fields.
-
-  """
+  """Returns what luxid is asked for instead of some fields."""
   return [name for name in fields if name != FIELD] + _SOURCES
 
 
@@ -165,9 +161,7 @@ def _query_fields(query_fields: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 def extend(luxi: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what makes Client know the parameter, see L{constants.extend}.
-
-  """
+  """Returns what makes Client know the parameter, see L{constants.extend}."""
   if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
     return []
   before = vars(luxi.Client)

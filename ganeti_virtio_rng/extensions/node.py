@@ -44,9 +44,7 @@ def _without_default(finalize: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 def extend(node: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what leaves the default out of exports, see L{constants.extend}.
-
-  """
+  """Returns what leaves the default out of exports, see L{constants.extend}."""
   if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
     return []
   runner = node.RpcRunner

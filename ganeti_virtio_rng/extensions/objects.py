@@ -57,9 +57,7 @@ def _fill_defaults(get_defaults: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 def extend(objects: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what makes Cluster fill in the default, see L{constants.extend}.
-
-  """
+  """Returns what makes Cluster fill in the default, see L{constants.extend}."""
   if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
     return []
   cluster = objects.Cluster

@@ -10,11 +10,6 @@ the package, which may be what is broken.
 
 """
 
-import copy
-import functools
-
-from importlib.machinery import PathFinder
-
 from typing import Any, Dict
 
 _NAME = "virtio_rng"
@@ -23,18 +18,15 @@ _NAME = "virtio_rng"
 VALUES = ("off", "random", "urandom")
 
 
-def tolerate(fullname: str, module: Any) -> None:
-  """Makes a module of Ganeti tolerate the parameter.
-
-  @type fullname: str
-  @param fullname: its name
-  @type module: module
-
-  """
-  if fullname == "ganeti.constants":
-    _extend_constants(module)
-  elif fullname == "ganeti.hypervisor.hv_kvm":
-    _extend_hv_kvm(module)
+def _extend(fullname: str, module: Any) -> None:
+  """Makes a module of Ganeti tolerate the parameter."""
+  try:
+    if fullname == "ganeti.constants":
+      _extend_constants(module)
+    elif fullname == "ganeti.hypervisor.hv_kvm":
+      _extend_hv_kvm(module)
+  except Exception:  # pylint: disable=W0703
+    pass # why it is needed has been logged
 
 
 def _extend_constants(constants: Any) -> None:
@@ -63,25 +55,5 @@ def _extend_hv_kvm(hv_kvm: Any) -> None:
   kvm.CheckParameterSyntax = classmethod(CheckParameterSyntax)
 
 
-def _execute(loader: Any, fullname: str, module: Any) -> None:
-  loader.exec_module(module)
-  try:
-    tolerate(fullname, module)
-  except Exception:  # pylint: disable=W0703
-    pass
-
-
-def _find_spec(fullname: str, path: Any, target: Any) -> Any:
-  """As that of the loader, whose place it takes.
-
-  """
-  spec = PathFinder.find_spec(fullname, path, target)
-  if spec is not None:
-    loader = copy.copy(spec.loader) # type: Any
-    loader.exec_module = functools.partial(_execute, spec.loader, fullname)
-    spec.loader = loader
-  return spec
-
-
 # Last, so that a file that was cut off has no such function
-find_spec = _find_spec
+extend = _extend

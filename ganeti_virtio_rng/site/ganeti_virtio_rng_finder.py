@@ -5,6 +5,8 @@
 
 Every Python on the node runs this at its start, so it imports nothing but sys,
 never raises, and leaves all work to modules that only Ganeti's programs load.
+It is a path hook (PEP 302, PEP 451): Python asks it once for each folder, where
+a meta path finder would be asked for each module.
 
 """
 
@@ -20,21 +22,56 @@ EXTENDED = frozenset([
   "ganeti.rpc.node",
   ])
 
+#: Ends of the paths where they are
+_FOLDERS = ("/ganeti", "/ganeti/cmdlib", "/ganeti/hypervisor", "/ganeti/rpc")
 
-def find_spec(fullname: str, path: object = None,
-              target: object = None) -> object:
-  """Finds a module: this one is a meta path finder (PEP 451).
+
+def path_hook(path: str) -> object:
+  """Makes the finder of a folder of Ganeti's modules.
+
+  @raise ImportError: for any other folder, as Python expects it
+
+  """
+  if not path.endswith(_FOLDERS):
+    raise ImportError
+
+  # What importlib.machinery takes its names from: that one is a file, and would
+  # be looked for in this folder, where this is one of sys.path.
+  import _frozen_importlib_external as machinery # type: ignore
+  finder = machinery.FileFinder.path_hook(
+    (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+    (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+    (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES))(path)
+  find = finder.find_spec
+
+  def find_spec(fullname, target=None): # type: ignore
+    spec = find(fullname, target)
+    if spec is not None and fullname in EXTENDED:
+      execute = spec.loader.exec_module
+
+      def exec_module(module): # type: ignore
+        execute(module)
+        _extend(fullname, module)
+
+      spec.loader.exec_module = exec_module
+    return spec
+
+  finder.find_spec = find_spec
+  return finder
+
+
+def _extend(fullname: str, module: object) -> None:
+  """Extends a module of Ganeti, or has it tolerate the parameter.
 
   The fallback has its turn when the loader is damaged.
 
   """
-  if fullname in EXTENDED:
-    for name in ("ganeti_virtio_rng_loader", "ganeti_virtio_rng_fallback"):
-      try:
-        return __import__(name).find_spec(fullname, path, target)
-      except Exception as err:  # pylint: disable=W0703
-        log(fullname, err)
-  return None
+  for name in ("ganeti_virtio_rng_loader", "ganeti_virtio_rng_fallback"):
+    try:
+      __import__(name).extend(fullname, module)
+      return
+    except Exception as err:  # pylint: disable=W0703
+      log(fullname, err)
 
 
 #: What has been said, once each
@@ -62,6 +99,9 @@ def log(fullname: str, err: BaseException) -> None:
 
 def start() -> None:
   """Called by site, through the .pth or the .start file, maybe twice."""
-  finder = sys.modules[__name__]
-  if finder not in sys.meta_path:
-    sys.meta_path.insert(0, finder)
+  if path_hook not in sys.path_hooks:
+    sys.path_hooks.insert(0, path_hook) # type: ignore
+    # Another .pth file may have had Python look into them.
+    for path in list(sys.path_importer_cache):
+      if path.endswith(_FOLDERS):
+        del sys.path_importer_cache[path]

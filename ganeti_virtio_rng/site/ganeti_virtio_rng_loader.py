@@ -11,11 +11,6 @@ the parameter; without another one, only its feature is missing.
 
 """
 
-import copy
-import functools
-
-from importlib.machinery import PathFinder
-
 from typing import Any, Dict, List
 
 import ganeti_virtio_rng_finder as finder
@@ -36,24 +31,8 @@ _replaced = [] # type: List[Any]
 _NOTHING = object()
 
 
-def _find_spec(fullname: str, path: Any, target: Any) -> Any:
-  """Finds a module as Python does, and has it extended when it is executed.
-
-  Only the path is searched, as Ganeti's modules are files: finders that ask all
-  others, as this one would have to, ask each other for ever.
-
-  """
-  spec = PathFinder.find_spec(fullname, path, target)
-  if spec is not None:
-    # A copy, as a zipimporter loads other modules, too
-    loader = copy.copy(spec.loader) # type: Any
-    loader.exec_module = functools.partial(_execute, spec.loader, fullname)
-    spec.loader = loader
-  return spec
-
-
-def _execute(loader: Any, fullname: str, module: Any) -> None:
-  loader.exec_module(module)
+def _extend(fullname: str, module: Any) -> None:
+  """Extends a module of Ganeti that has just been executed."""
   if fullname in REQUIRED:
     _required.append((fullname, module))
   if REQUIRED.isdisjoint(errors):
@@ -82,9 +61,7 @@ def _replace(replacements: Any) -> None:
 
 
 def _take_back() -> None:
-  """Makes Ganeti as it was, but for tolerating the parameter.
-
-  """
+  """Makes Ganeti as it was, but for tolerating the parameter."""
   while _replaced:
     (owner, name, before) = _replaced.pop()
     if before is _NOTHING:
@@ -94,10 +71,10 @@ def _take_back() -> None:
   try:
     import ganeti_virtio_rng_fallback as fallback
     while _required:
-      fallback.tolerate(*_required.pop(0))
+      fallback.extend(*_required.pop(0))
   except Exception as err:  # pylint: disable=W0703
     finder.log("ganeti", err)
 
 
 # Last, so that a file that was cut off has no such function
-find_spec = _find_spec
+extend = _extend

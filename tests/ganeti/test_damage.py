@@ -39,6 +39,7 @@ FILES = {
   "ganeti_virtio_rng/extensions/common.py": "ganeti.cmdlib.common",
   "ganeti_virtio_rng/extensions/luxi.py": "ganeti.luxi",
   "ganeti_virtio_rng/extensions/node.py": "ganeti.rpc.node",
+  "ganeti_virtio_rng/placement.py": "all",
   "ganeti_virtio_rng_loader.py": "none",
   "ganeti_virtio_rng_fallback.py": "all",
   }

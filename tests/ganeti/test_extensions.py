@@ -196,6 +196,7 @@ import ganeti_virtio_rng_finder
 ganeti_virtio_rng_finder.start()
 from ganeti import constants, objects
 from ganeti.hypervisor import hv_kvm
+from ganeti_virtio_rng import placement
 from ganeti_virtio_rng.extensions.hv_kvm import _append_device
 instance = objects.Instance(
   hvparams=dict(constants.HVC_DEFAULTS["kvm"], virtio_rng="random"))

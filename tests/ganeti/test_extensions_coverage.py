@@ -25,7 +25,7 @@ TESTS = [
    "(test_extensions and not nothing) or test_luxi or test_defaults or"
    " test_no_slot_is_left or 240 or 0X1F"],
   ["tests/unit/test_finder.py", "-k",
-   "test_extends or broken_package or two_hooks or silent or missing_loader or"
+   "test_extends or broken_package or two_finders or silent or missing_loader or"
    " other_hands or no_ganeti or (truncated and 64) or lacks_a_module or"
    " lacks_all or (extension_takes and error) or HVS_PARAMETER_TYPES"],
   ]

@@ -7,7 +7,6 @@ Ganeti makes the command line, QEMU builds the machine and lists its bus.
 
 """
 
-import importlib
 import re
 import subprocess
 
@@ -136,12 +135,11 @@ def test_reservations(place, reservations, slot):
 
 
 def test_why_a_small_reservation_needs_it(build, monkeypatch):
-  extension = importlib.import_module(
-    "ganeti_virtio_rng.extensions.hv_kvm")
+  from ganeti_virtio_rng import placement
   config = {"nics": 1, "kvm_pci_reservations": 4}
   assert build("off", **config).error is None
   assert build("random", **config).error is None
-  monkeypatch.setattr(extension, "_needs_slot", lambda *_: False)
+  monkeypatch.setattr(placement, "needs_slot", lambda *_: False)
   assert ("slot 4 function 0 not available for virtio-net-pci, in use by"
           " virtio-rng-pci" in build("random", **config).error)
 

@@ -126,7 +126,8 @@ def stopped(node):
    "does not know virtio_rng: Python does not start the package; install the"
    " package again"),
   (lambda node: replaced(node, SITE + "/ganeti_virtio_rng_loader.py", "true"),
-   "virtio_rng is not available: can't extend Ganeti: ImportError: "),
+   "virtio_rng is not available: can't extend Ganeti in"
+   " /usr/bin/python3: ImportError: "),
   (lambda node: missing(node, SITE + "/ganeti_virtio_rng_finder.py"),
    "No module named 'ganeti_virtio_rng_finder'; install the package again"),
   (lambda node: missing(node, "/etc/ganeti/share/ganeti/luxi.py"),

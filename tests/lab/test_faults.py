@@ -127,10 +127,10 @@ def test_clear_keeps_jobs_out(cluster, in_use, add):
   web2 = add("web2.lab.test", start=False)
   restore = node.run("ganeti-virtio-rng clear --dry-run").stdout
   (*_, read) = [step for step in steps_of(node, CLEAR)
-                if "readConfig" in step.text]
+                if "updateLocksWaiting" in step.text]
   node.run(restore)
 
-  # Stopped when it has asked for the configuration and holds its locks
+  # Stopped when it has asked for its locks, and holds them
   process = node.popen("exec strace -o /tmp/steps -e signal=none -e trace=%s"
                        " -e inject=%s:signal=STOP:when=%d %s" %
                        (CALLS, read.call, read.number, CLEAR))

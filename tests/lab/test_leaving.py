@@ -132,7 +132,7 @@ def waiting(cluster):
 
   """
   process = cluster.master.popen("exec ganeti-virtio-rng clear --yes")
-  assert any("Waiting for the locks of other jobs: " in line
+  assert any("Waiting for the locks of job " in line
              for line in iter(process.stdout.readline, ""))
   return process
 
@@ -153,6 +153,10 @@ def test_clear_waits(cluster, with_values, add):
     assert (process.returncode, stderr) == (1, "Interrupted\n")
     assert "ganeti-virtio-rng" not in cluster.run("gnt-debug locks").stdout
   assert len(values(cluster)) == 3
+  # What it waits for is given to it after its death.
+  killed = waiting(cluster)
+  cluster.run("pkill -KILL -f '[g]aneti-virtio-rng clear'")
+  killed.communicate(timeout=60)
   process = waiting(cluster)
   web2.modify("-H virtio_rng=urandom") # while it waits
   assert process.poll() is None

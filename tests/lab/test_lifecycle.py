@@ -129,10 +129,6 @@ def test_file_storage(cluster, add):
   web1.start()
   expect(web1, "/dev/urandom")
 
-  if cluster.version != "3.0":
-    # Ganeti 3.1 as Debian has it can't send disks from node to node: "socat: E
-    # certificate is valid but its commonName does not match hostname"
-    return
   cluster.run("gnt-instance move -f --shutdown-timeout=0 -n %s web3.lab.test" %
               cluster.nodes[1].name)
   assert web1.node == cluster.nodes[1]

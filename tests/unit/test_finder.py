@@ -120,11 +120,24 @@ def test_extends(ganeti):
 def test_starts_once(ganeti):
   ganeti("""
     import site, sysconfig
-    before = list(sys.meta_path)
+    before = list(sys.path_hooks)
     site.addsitedir(sysconfig.get_paths()["purelib"])
     import ganeti_virtio_rng_finder
     ganeti_virtio_rng_finder.start()
-    assert sys.meta_path == before
+    assert sys.path_hooks == before
+    """)
+
+
+def test_starts_late(ganeti):
+  """Ganeti's folders are known by then."""
+  ganeti("""
+    sys.path_hooks.pop(0)
+    import ganeti.errors, ganeti.hypervisor
+    import ganeti_virtio_rng_finder
+    ganeti_virtio_rng_finder.start()
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert in_effect(hv_kvm.constants)
+    assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
     """)
 
 
@@ -181,29 +194,34 @@ def test_threads(ganeti):
     """)
 
 
-def test_two_hooks_that_ask_all_others(ganeti):
+def test_two_finders_that_ask_all_others(ganeti):
+  """As those of some profilers and tracers, one of which is nothing new."""
   ganeti("""
     class Finder(object):
       def find_spec(self, name, path=None, target=None):
         for finder in sys.meta_path:
-          if finder is not self:
+          if type(finder) is not Finder:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
               return spec
-    sys.meta_path.insert(0, Finder())
+    sys.meta_path[:0] = [Finder(), Finder()]
     import ganeti.constants
     assert in_effect(ganeti.constants)
     assert logged == []
     """)
 
 
-def test_finder_of_old(ganeti):
-  """One without find_spec, which Python itself tolerates."""
+def test_hook_that_asks_all_others(ganeti):
   ganeti("""
-    class Finder(object):
-      def find_module(self, name, path=None):
-        pass
-    sys.meta_path.insert(1, Finder())
+    def hook(path):
+      for other in sys.path_hooks:
+        if other is not hook:
+          try:
+            return other(path)
+          except ImportError:
+            pass
+      raise ImportError
+    sys.path_hooks.insert(0, hook)
     import ganeti.constants
     assert in_effect(ganeti.constants)
     assert logged == []
@@ -222,19 +240,46 @@ def test_loader_in_other_hands(ganeti):
     """)
 
 
-def test_other_kinds_of_loader(ganeti):
-  """From an archive, whose modules share one loader."""
+def test_archive(ganeti):
+  """Ganeti's modules are files; from an archive they are as they were."""
   ganeti("""
     import os, shutil, sysconfig
     site = sysconfig.get_paths()["purelib"]
     shutil.make_archive("%s/archive" % site, "zip", site, "ganeti")
     shutil.rmtree("%s/ganeti" % site)
     sys.path.insert(0, "%s/archive.zip" % site)
-    import ganeti.constants as constants
     import ganeti.hypervisor.hv_kvm as hv_kvm
-    assert "archive.zip" in constants.__file__
-    assert in_effect(constants)
-    assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
+    assert "archive.zip" in hv_kvm.__file__
+    assert not in_effect(hv_kvm.constants)
+    assert logged == []
+    """)
+
+
+def test_source_is_gone(ganeti):
+  """Only compiled modules are left."""
+  ganeti("""
+    import compileall, pathlib, sysconfig
+    folder = pathlib.Path(sysconfig.get_paths()["purelib"], "ganeti")
+    compileall.compile_dir(str(folder), legacy=True, quiet=1)
+    for path in folder.glob("**/*.py"):
+      path.unlink()
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert hv_kvm.__file__.endswith(".pyc")
+    assert in_effect(hv_kvm.constants)
+    """)
+
+
+def test_other_folders(ganeti):
+  """A program's own folder may have the name of Ganeti's, or of a module."""
+  ganeti("""
+    import pathlib, sysconfig
+    folder = pathlib.Path(sysconfig.get_paths()["purelib"], "other/ganeti")
+    folder.mkdir(parents=True)
+    (folder / "constants.py").write_text("HVS_PARAMETERS = frozenset()")
+    sys.path.insert(0, str(folder))
+    import constants
+    assert "virtio_rng" not in constants.HVS_PARAMETERS
+    assert "ganeti_virtio_rng_loader" not in sys.modules
     """)
 
 
@@ -316,7 +361,7 @@ def test_missing_file(ganeti, missing):
   assert "can't extend ganeti.constants: " in ganeti(STANDS_ASIDE)
 
 
-@pytest.mark.parametrize("text", [None, "", "syntax error", "find_spec = 1"])
+@pytest.mark.parametrize("text", [None, "", "syntax error", "extend = 1"])
 def test_missing_loader(ganeti, text):
   """The fallback takes its place."""
   loader = ganeti.site / "ganeti_virtio_rng_loader.py"
@@ -463,12 +508,18 @@ HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
 def test_wrapped_finders(ganeti):
   """By a tool that hides all finders, and so itself, from a search for one."""
   ganeti("""
+    import functools
     class Wrap(object):
       def __init__(self, finder):
         self.finder = finder
       def find_spec(self, *args):
         return self.finder.find_spec(*args)
+    def wrap(hook, path):
+      return Wrap(hook(path))
     sys.meta_path[:] = [Wrap(finder) for finder in sys.meta_path]
+    sys.path_hooks[:] = [functools.partial(wrap, hook)
+                         for hook in sys.path_hooks]
+    sys.path_importer_cache.clear()
     import ganeti.constants
     assert in_effect(ganeti.constants)
     assert logged == []

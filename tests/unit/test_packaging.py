@@ -106,6 +106,7 @@ def test_wheel(wheel):
     "ganeti_virtio_rng/extensions/luxi.py",
     "ganeti_virtio_rng/extensions/node.py",
     "ganeti_virtio_rng/extensions/objects.py",
+    "ganeti_virtio_rng/placement.py",
     "ganeti_virtio_rng/py.typed",
     "ganeti_virtio_rng_fallback.py",
     "ganeti_virtio_rng_finder.py",
