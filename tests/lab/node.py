@@ -196,11 +196,8 @@ class Node:
 
     try:
       rack.plug(name.split(".")[0], self._pid, address)
-      # The first name is what the address resolves to. Ganeti 3.1 expects it in
-      # the certificate of a node that takes a disk, where Ganeti itself writes
-      # this one (impexpd).
-      hosts_file = "".join("{0} ganeti.example.com\n{0} {1} {2}\n".format(
-        ip, host, host.split(".")[0]) for (host, ip) in hosts.items())
+      hosts_file = "".join("%s %s %s\n" % (ip, host, host.split(".")[0])
+                           for (host, ip) in hosts.items())
       (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n" +
                                            hosts_file)
       self.run("ip addr add %s/24 dev gnt0 && ip link set gnt0 up &&"

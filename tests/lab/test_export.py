@@ -6,6 +6,7 @@
 import re
 
 from .expectations import cluster_parameter
+from .expectations import disks_can_be_sent
 from .expectations import values
 
 
@@ -17,7 +18,8 @@ def test_export(cluster, deb, add):
 
   def exported():
     """Exports it, and returns the values that are written."""
-    cluster.run("gnt-backup export -n %s web1.lab.test" % other.name)
+    with disks_can_be_sent(cluster):
+      cluster.run("gnt-backup export -n %s web1.lab.test" % other.name)
     saved = other.run("cat %s/config.ini" % folder).stdout
     assert re.search("^acpi = True$", saved, re.M)
     return re.findall("^virtio_rng = (.*)$", saved, re.M)
@@ -25,9 +27,10 @@ def test_export(cluster, deb, add):
   def imported():
     """Puts it in the place of the instance, and returns what info says."""
     web1.remove()
-    cluster.run("gnt-backup import --src-node=%s --src-dir=%s -t file -n %s"
-                " --no-nics %s web1.lab.test" %
-                (other.name, folder, master.name, cluster.unchecked))
+    with disks_can_be_sent(cluster):
+      cluster.run("gnt-backup import --src-node=%s --src-dir=%s -t file -n %s"
+                  " --no-nics %s web1.lab.test" %
+                  (other.name, folder, master.name, cluster.unchecked))
     info = cluster.run("gnt-instance info web1.lab.test").stdout
     return re.findall("^ +virtio_rng: (.*)$", info, re.M)
 

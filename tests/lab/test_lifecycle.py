@@ -9,6 +9,7 @@ import pytest
 
 from .expectations import CURRENT
 from .expectations import RNG
+from .expectations import disks_can_be_sent
 from .expectations import expect
 from .expectations import pci
 
@@ -129,21 +130,22 @@ def test_file_storage(cluster, add):
   web1.start()
   expect(web1, "/dev/urandom")
 
-  cluster.run("gnt-instance move -f --shutdown-timeout=0 -n %s web3.lab.test" %
-              cluster.nodes[1].name)
-  assert web1.node == cluster.nodes[1]
-  expect(web1, "/dev/urandom")
+  with disks_can_be_sent(cluster):
+    cluster.run("gnt-instance move -f --shutdown-timeout=0 -n %s"
+                " web3.lab.test" % cluster.nodes[1].name)
+    assert web1.node == cluster.nodes[1]
+    expect(web1, "/dev/urandom")
 
-  cluster.run("gnt-backup export --long-sleep --shutdown-timeout=0 -n %s"
-              " web3.lab.test" % cluster.master.name)
-  export = "/var/lib/ganeti/export/web3.lab.test"
-  saved = cluster.run("cat %s/config.ini" % export).stdout
-  assert "virtio_rng = urandom" in saved
-  web1.remove()
-  cluster.run("gnt-backup import --src-node=%s --src-dir=%s -t file -n %s"
-              " --no-nics %s web3.lab.test" %
-              (cluster.master.name, export, cluster.master.name,
-               cluster.unchecked))
+    cluster.run("gnt-backup export --long-sleep --shutdown-timeout=0 -n %s"
+                " web3.lab.test" % cluster.master.name)
+    export = "/var/lib/ganeti/export/web3.lab.test"
+    saved = cluster.run("cat %s/config.ini" % export).stdout
+    assert "virtio_rng = urandom" in saved
+    web1.remove()
+    cluster.run("gnt-backup import --src-node=%s --src-dir=%s -t file -n %s"
+                " --no-nics %s web3.lab.test" %
+                (cluster.master.name, export, cluster.master.name,
+                 cluster.unchecked))
   cluster.run("rm -r %s" % export)
   web1.start()
   expect(web1, "/dev/urandom")
