@@ -170,13 +170,16 @@ def no_daemons(in_use):
     in_use.run("/usr/lib/ganeti/daemon-util start ganeti-%s" % name)
 
 
+#: What Python sees
+OURS = re.compile(r"/ganeti_virtio_rng[^-]*[.](py|so|pth|start)$")
+
+
 def of_python(steps):
   """Those by which dpkg changes what Python sees.
 
   """
   return [step for step in steps if step.call in ("rename", "unlink") and
-          re.search(r"/ganeti_virtio_rng[^-]*[.](py|so|pth|start)$",
-                    step.text.strip('")').split('"')[-1])]
+          OURS.search(step.text.strip('")').split('"')[-1])]
 
 
 def expect_all_work(node):
@@ -197,6 +200,9 @@ def test_installation(deb, no_daemons):
   remove = "dpkg --remove ganeti-virtio-rng"
   node.run(CLEAR) # with values it would be refused
   node.run(unpack)
+  files = list(filter(OURS.search, node.run(
+    "dpkg -L ganeti-virtio-rng").stdout.split()))
+  assert files
   upgrading = of_python(steps_of(node, unpack))
   for step in upgrading:
     kill_at(node, unpack, step)
@@ -205,7 +211,7 @@ def test_installation(deb, no_daemons):
 
   removing = of_python(steps_of(node, remove))
   installing = of_python(steps_of(node, unpack))
-  assert len(upgrading) == len(removing) == len(installing) == 19
+  assert len(upgrading) == len(removing) == len(installing) == len(files)
   for (removed, installed) in zip(removing, installing):
     for (command, step) in [(remove, removed), (unpack, installed)]:
       kill_at(node, command, step)
