@@ -18,12 +18,12 @@ ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 CORE = Extension(
   "ganeti_virtio_rng._core",
-  sources=["ext/argv.c", "ext/module.c", "ext/source.c"],
-  depends=["ext/virtio_rng.h"],
+  sources=["ext/argv.c", "ext/cmdline.c", "ext/module.c", "ext/source.c"],
+  depends=["ext/cmdline.h", "ext/virtio_rng.h"],
   include_dirs=["ext"],
   define_macros=[("_GNU_SOURCE", None)] + ABI3 * [
     ("Py_LIMITED_API", "0x%02x%02x0000" % OLDEST)],
-  extra_compile_args=["-std=c11", "-fvisibility=hidden"],
+  extra_compile_args=["-std=c11", "-fvisibility=hidden", "-fno-plt"],
   py_limited_api=ABI3)
 
 

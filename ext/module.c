@@ -11,7 +11,16 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "cmdline.h"
 #include "virtio_rng.h"
+
+/* Not Py_RETURN_TRUE: since 3.12 it counts no reference, as these objects live
+ * forever there, and before 3.12 they don't. */
+static PyObject *new_reference(PyObject *object)
+{
+    Py_INCREF(object);
+    return object;
+}
 
 /* A new tuple of the three strings, or NULL and an exception. */
 static PyObject *values_tuple(void)
@@ -33,7 +42,7 @@ static PyObject *values_tuple(void)
     return values;
 }
 
-static void set_bad_value(PyObject *value)
+static PyObject *set_bad_value(PyObject *value)
 {
     PyObject *values = NULL, *separator = NULL, *list = NULL;
 
@@ -41,7 +50,7 @@ static void set_bad_value(PyObject *value)
         PyErr_Format(PyExc_TypeError,
                      "Parameter '%s' must be a string, not %R",
                      VIRTIO_RNG_PARAMETER, Py_TYPE(value));
-        return;
+        return NULL;
     }
     values = values_tuple();
     separator = PyUnicode_FromString(", ");
@@ -57,6 +66,7 @@ static void set_bad_value(PyObject *value)
     Py_XDECREF(values);
     Py_XDECREF(separator);
     Py_XDECREF(list);
+    return NULL;
 }
 
 static void set_wrong_device(const struct virtio_rng_source *source)
@@ -81,9 +91,6 @@ static PyObject *set_error(enum virtio_rng_status status,
                            PyObject *argument)
 {
     switch (status) {
-    case VIRTIO_RNG_BAD_VALUE:
-        set_bad_value(argument);
-        break;
     case VIRTIO_RNG_BAD_SLOT:
         PyErr_Format(PyExc_ValueError,
                      "Parameter '%s' can't be applied: The PCI slot must be"
@@ -101,53 +108,106 @@ static PyObject *set_error(enum virtio_rng_status status,
     return NULL;
 }
 
-/* Sets no exception: an object that is no value is an answer, not an error. */
-static enum virtio_rng_status
-parse(PyObject *value, const struct virtio_rng_source **source)
+/* 0 for what is no string.  PyUnicode_Check alone is a call, so it's second. */
+static Py_ssize_t length_of(PyObject *item)
 {
-    wchar_t wide[VIRTIO_RNG_MAX_VALUE_LENGTH + 1];
-    char text[VIRTIO_RNG_MAX_VALUE_LENGTH];
-    Py_ssize_t length;
-
-    if (!PyUnicode_Check(value)) {
-        return VIRTIO_RNG_BAD_VALUE;
-    }
-    /* One character too many comes along if the string is too long. */
-    length =
-        PyUnicode_AsWideChar(value, wide, VIRTIO_RNG_MAX_VALUE_LENGTH + 1);
-    if (length < 0 || length > VIRTIO_RNG_MAX_VALUE_LENGTH) {
-        PyErr_Clear(); /* before Python 3.8, there may be no memory for it */
-        return VIRTIO_RNG_BAD_VALUE;
-    }
-    for (Py_ssize_t i = 0; i < length; i++) {
-        if (wide[i] > 127) {
-            return VIRTIO_RNG_BAD_VALUE;
-        }
-        text[i] = (char)wide[i];
-    }
-    return virtio_rng_parse(text, (size_t)length, source);
+    return PyUnicode_CheckExact(item) || PyUnicode_Check(item)
+               ? PyUnicode_GetLength(item)
+               : 0;
 }
 
-/* As long as "-device", "--device", "-object" or "--object". */
-static bool may_be_option(PyObject *item)
+/* NULL, and no exception, for an object that is none of the values. */
+static const struct virtio_rng_source *find_source(PyObject *value)
 {
-    Py_ssize_t length = PyUnicode_Check(item) ? PyUnicode_GetLength(item) : 0;
+    const size_t length = (size_t)length_of(value);
 
-    return length == 7 || length == 8;
+    for (size_t i = 0; i < VIRTIO_RNG_VALUES; i++) {
+        const struct virtio_rng_source *source = &virtio_rng_sources[i];
+
+        /* As it is: to convert it, or to compare it thrice, takes longer. */
+        if (length == source->length &&
+            PyUnicode_CompareWithASCIIString(value, source->value) == 0) {
+            return source;
+        }
+    }
+    return NULL;
+}
+
+static bool has_dash(PyObject *item)
+{
+    return length_of(item) > 0 && PyUnicode_ReadChar(item, 0) == '-';
+}
+
+/* True for -device, -object and -set, with a dash or two; false for most. */
+static bool may_matter(PyObject *item)
+{
+    Py_ssize_t length = length_of(item);
+    Py_UCS4 third; /* from the end */
+
+    if (length != 4 && length != 5 && length != 7 && length != 8) {
+        return false;
+    }
+    third = PyUnicode_ReadChar(item, length - 3);
+    return length < 6 ? third == 's' : third == 'i' || third == 'e';
 }
 
 /*
- * What may be an option in the list or tuple, each with its value, as it would
- * stand in /proc/PID/cmdline: a new bytes object, or NULL and an exception.
- * To convert all of a command line takes twice as long.  Ganeti's has
- * numbers in it, which can't name a device: they become empty.
+ * Appends what build_argv needs: to convert all of a command line takes twice
+ * as long.  What follows an item without a dash is never a value, so these
+ * runs read as they do in the whole: items with a dash of which one may
+ * matter, up to and with the next without.  Ganeti's command line has numbers
+ * in it, which can't name a device: they become empty.
  */
-static PyObject *encode_cmdline(PyObject *kvm_cmd)
+static int append_needed(PyObject *needed, PyObject *list, bool all)
 {
-    PyObject *list, *options = NULL, *empty = NULL, *nul = NULL;
-    PyObject *joined = NULL, *bytes = NULL;
-    Py_ssize_t length;
-    bool is_value = false;
+    PyObject *empty = PyUnicode_FromString("");
+    Py_ssize_t length = PyList_Size(list), end = all ? length : 0;
+    int result = empty ? 0 : -1;
+
+    for (Py_ssize_t i = 0; result == 0 && i < length; i++) {
+        PyObject *item = PyList_GetItem(list, i); /* borrowed */
+
+        if (i >= end) {
+            if (!may_matter(item)) {
+                continue;
+            }
+            for (end = i + 1; end < length; end++) {
+                if (!has_dash(PyList_GetItem(list, end - 1))) {
+                    break;
+                }
+            }
+            while (i > 0 && has_dash(PyList_GetItem(list, i - 1))) {
+                i--;
+            }
+            item = PyList_GetItem(list, i);
+        }
+        result = PyList_Append(needed, PyUnicode_Check(item) ? item : empty);
+    }
+    Py_XDECREF(empty);
+    return result;
+}
+
+/*
+ * A list of the items that nobody changes meanwhile: a copy, or itself where
+ * only one thread runs and the list has no methods but Python's.
+ */
+static PyObject *own_list(PyObject *kvm_cmd)
+{
+#ifndef Py_GIL_DISABLED
+    if (PyList_CheckExact(kvm_cmd)) {
+        return new_reference(kvm_cmd);
+    }
+#endif
+    return PySequence_List(kvm_cmd);
+}
+
+/*
+ * The list or tuple, or what build_argv needs of it, as it would stand in
+ * /proc/PID/cmdline: a new bytes object, or NULL and an exception.
+ */
+static PyObject *encode_cmdline(PyObject *kvm_cmd, bool all)
+{
+    PyObject *list, *needed, *nul, *joined = NULL, *bytes = NULL;
 
     if (!PyList_Check(kvm_cmd) && !PyTuple_Check(kvm_cmd)) {
         PyErr_Format(PyExc_TypeError,
@@ -155,38 +215,18 @@ static PyObject *encode_cmdline(PyObject *kvm_cmd)
                      Py_TYPE(kvm_cmd));
         return NULL;
     }
-    list = PySequence_List(kvm_cmd); /* a copy, so nobody else changes it */
-    if (!list) {
-        return NULL;
-    }
-    options = PyList_New(0);
-    empty = PyUnicode_FromString("");
+    list = own_list(kvm_cmd);
+    needed = PyList_New(0);
     nul = PyUnicode_FromStringAndSize("", 1);
-    if (!options || !empty || !nul) {
-        goto free_all;
+    if (list && needed && nul && append_needed(needed, list, all) == 0) {
+        joined = PyUnicode_Join(nul, needed);
     }
-
-    length = PyList_Size(list);
-    for (Py_ssize_t i = 0; i < length; i++) {
-        PyObject *item = PyList_GetItem(list, i); /* borrowed */
-        bool is_option = may_be_option(item);
-
-        if ((is_option || is_value) &&
-            PyList_Append(options, PyUnicode_Check(item) ? item : empty) < 0) {
-            goto free_all;
-        }
-        is_value = is_option;
-    }
-    joined = PyUnicode_Join(nul, options);
     if (joined) {
         /* A path that is not UTF-8 has surrogates, and is no error here. */
         bytes = PyUnicode_AsEncodedString(joined, "utf-8", "surrogatepass");
     }
-
-free_all:
-    Py_DECREF(list);
-    Py_XDECREF(options);
-    Py_XDECREF(empty);
+    Py_XDECREF(list);
+    Py_XDECREF(needed);
     Py_XDECREF(nul);
     Py_XDECREF(joined);
     return bytes;
@@ -237,14 +277,6 @@ static PyObject *argv_list(const struct virtio_rng_argv *argv)
     return list;
 }
 
-/* Not Py_RETURN_TRUE: since 3.12 it counts no reference, as these objects live
- * forever there, and before 3.12 they don't. */
-static PyObject *new_reference(PyObject *object)
-{
-    Py_INCREF(object);
-    return object;
-}
-
 PyDoc_STRVAR(check_doc,
 "check($module, value, /)\n"
 "--\n"
@@ -258,13 +290,8 @@ PyDoc_STRVAR(check_doc,
 
 static PyObject *check(PyObject *module, PyObject *value)
 {
-    const struct virtio_rng_source *source;
-
     (void)module;
-    if (parse(value, &source) != VIRTIO_RNG_OK) {
-        return new_reference(Py_False);
-    }
-    return new_reference(Py_True);
+    return new_reference(find_source(value) ? Py_True : Py_False);
 }
 
 PyDoc_STRVAR(check_source_doc,
@@ -284,15 +311,16 @@ PyDoc_STRVAR(check_source_doc,
 
 static PyObject *check_source(PyObject *module, PyObject *value)
 {
-    const struct virtio_rng_source *source = NULL;
-    enum virtio_rng_status status = parse(value, &source);
+    const struct virtio_rng_source *source = find_source(value);
+    enum virtio_rng_status status;
 
     (void)module;
-    if (status == VIRTIO_RNG_OK) {
-        status = virtio_rng_check_device(source);
+    if (!source) {
+        return set_bad_value(value);
     }
+    status = virtio_rng_check_device(source);
     if (status != VIRTIO_RNG_OK) {
-        return set_error(status, source, value);
+        return set_error(status, source, NULL);
     }
     return new_reference(Py_None);
 }
@@ -312,8 +340,8 @@ PyDoc_STRVAR(build_argv_doc,
 "@param pci_slot: slot on the bus pci.0, from 1 to 31; None leaves the\n"
 "  choice to QEMU\n"
 "@rtype: list of str\n"
-"@return: a new list to append to kvm_cmd: an -object whose id is free there\n"
-"  and its -device, limited to MAX_BYTES in PERIOD; empty for \"off\" and\n"
+"@return: a new list to append to kvm_cmd: an -object and its -device, whose\n"
+"  id is free there, limited to MAX_BYTES in PERIOD; empty for \"off\" and\n"
 "  where kvm_cmd adds a virtio-rng device already\n"
 "@raise ValueError: when the value isn't one of VALUES, or the slot none\n"
 "@raise TypeError: when an argument has the wrong type");
@@ -323,7 +351,7 @@ static PyObject *build_argv(PyObject *module, PyObject *args, PyObject *kwargs)
     char *names[] = {"value", "kvm_cmd", "pci_slot", NULL};
     PyObject *value, *kvm_cmd = NULL, *slot_object = Py_None;
     PyObject *cmdline = NULL, *list = NULL;
-    const struct virtio_rng_source *source = NULL;
+    const struct virtio_rng_source *source;
     enum virtio_rng_status status;
     struct virtio_rng_argv argv;
     unsigned int pci_slot;
@@ -341,15 +369,15 @@ static PyObject *build_argv(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!parsed) {
         return NULL;
     }
-    status = parse(value, &source);
-    if (status != VIRTIO_RNG_OK) {
-        return set_error(status, source, value);
+    source = find_source(value);
+    if (!source) {
+        return set_bad_value(value);
     }
     if (convert_pci_slot(slot_object, &pci_slot) < 0) {
         return NULL;
     }
     if (kvm_cmd) {
-        cmdline = encode_cmdline(kvm_cmd);
+        cmdline = encode_cmdline(kvm_cmd, false);
         if (!cmdline || PyBytes_AsStringAndSize(cmdline, &text, &length) < 0) {
             goto free_cmdline;
         }
@@ -358,6 +386,140 @@ static PyObject *build_argv(PyObject *module, PyObject *args, PyObject *kwargs)
     status = virtio_rng_build(source, text, (size_t)length, pci_slot, &argv);
     list = status == VIRTIO_RNG_OK ? argv_list(&argv)
                                    : set_error(status, source, slot_object);
+
+free_cmdline:
+    Py_XDECREF(cmdline);
+    return list;
+}
+
+/* What a text of the command line stands for, by way of a buffer for it. */
+static PyObject *text_object(struct cmdline_text text, char *buffer)
+{
+    size_t length = cmdline_decode(text, buffer, text.span.length);
+
+    if (text.form == CMDLINE_NUMBER) {
+        buffer[length] = '\0';
+        return PyLong_FromString(buffer, NULL, 10);
+    }
+    return PyUnicode_DecodeUTF8(buffer, (Py_ssize_t)length, "surrogatepass");
+}
+
+static PyObject *key_object(const struct cmdline_property *property,
+                            PyObject *prefix, char *buffer)
+{
+    PyObject *key = property->key.span.text
+                        ? text_object(property->key, buffer)
+                        : PyUnicode_FromFormat("%zu", property->index);
+    PyObject *dotted;
+
+    if (!key || !prefix) {
+        return key;
+    }
+    dotted = PyUnicode_FromFormat("%U.%U", prefix, key);
+    Py_DECREF(key);
+    return dotted;
+}
+
+/* Deeper in JSON than any property of QEMU; what is there is left out. */
+#define MAX_DEPTH 16
+
+static int add_properties(PyObject *dict, struct cmdline_properties at,
+                          PyObject *prefix, char *buffer, int depth)
+{
+    struct cmdline_property property;
+    int result = 0;
+
+    while (result == 0 && cmdline_next_property(&at, &property)) {
+        const enum cmdline_form form = property.value.form;
+        PyObject *key, *value;
+
+        if (property.ignored || depth == MAX_DEPTH) {
+            continue;
+        }
+        key = key_object(&property, prefix, buffer);
+        if (!key) {
+            return -1;
+        }
+        if (form == CMDLINE_OBJECT || form == CMDLINE_ARRAY) {
+            result = add_properties(dict, cmdline_members(property.value), key,
+                                    buffer, depth + 1);
+        } else {
+            value = text_object(property.value, buffer);
+            result = value ? PyDict_SetItem(dict, key, value) : -1;
+            Py_XDECREF(value);
+        }
+        Py_DECREF(key);
+    }
+    return result;
+}
+
+static int append_option(PyObject *list, const struct cmdline_option *option,
+                         char *buffer)
+{
+    PyObject *dict = PyDict_New(), *pair = NULL;
+    int result = -1;
+
+    if (dict && add_properties(dict, cmdline_properties(option), NULL, buffer,
+                               0) == 0) {
+        pair = Py_BuildValue("(sO)", option->name, dict);
+    }
+    if (pair) {
+        result = PyList_Append(list, pair);
+    }
+    Py_XDECREF(dict);
+    Py_XDECREF(pair);
+    return result;
+}
+
+PyDoc_STRVAR(read_options_doc,
+"read_options($module, kvm_cmd, /)\n"
+"--\n"
+"\n"
+"What a QEMU command line says of objects, devices, drives, the machine and\n"
+"the network, as QEMU reads it.\n"
+"\n"
+"Of duplicate properties the last counts, of duplicate ids the first. What\n"
+"QEMU would refuse is read as far as it goes.\n"
+"\n"
+"@type kvm_cmd: list or tuple\n"
+"@param kvm_cmd: it begins with the program or with an option; items that\n"
+"  aren't str are passed over\n"
+"@rtype: list of (str, dict)\n"
+"@return: in their order, device, object, drive, machine (-M as well),\n"
+"  netdev, nic, net, virtfs, fsdev, watchdog and soundhw, each with its\n"
+"  properties, those from -set among them: str, or int where JSON has a\n"
+"  number. The first value has its implied key, for watchdog and soundhw\n"
+"  \"model\"; a key alone is \"on\", or \"off\" with \"no\" before it, as are\n"
+"  true and false of JSON, whose nested keys are joined by dots\n"
+"@raise TypeError: when kvm_cmd has the wrong type");
+
+static PyObject *read_options(PyObject *module, PyObject *kvm_cmd)
+{
+    PyObject *cmdline = encode_cmdline(kvm_cmd, true), *list = NULL;
+    struct cmdline_option option;
+    struct cmdline rest;
+    Py_ssize_t length;
+    char *text, *buffer;
+
+    (void)module;
+    if (!cmdline || PyBytes_AsStringAndSize(cmdline, &text, &length) < 0) {
+        goto free_cmdline;
+    }
+    /* for any text that is in it, or for a word of QEMU's */
+    buffer = PyMem_Malloc((size_t)length + 64);
+    if (!buffer) {
+        PyErr_NoMemory();
+        goto free_cmdline;
+    }
+    list = PyList_New(0);
+    rest = cmdline_open(text, (size_t)length);
+    while (list && cmdline_next(&rest, &option)) {
+        if (append_option(list, &option, buffer) < 0) {
+            Py_DECREF(list);
+            list = NULL;
+        }
+    }
+    PyMem_Free(buffer);
 
 free_cmdline:
     Py_XDECREF(cmdline);
@@ -395,6 +557,7 @@ static PyMethodDef methods[] = {
     {"check_source", check_source, METH_O, check_source_doc},
     {"build_argv", (PyCFunction)(void (*)(void))build_argv,
      METH_VARARGS | METH_KEYWORDS, build_argv_doc},
+    {"read_options", read_options, METH_O, read_options_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -4,24 +4,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define VALUE(text) .value = (text), .length = sizeof(text) - 1
+
 const struct virtio_rng_source virtio_rng_sources[VIRTIO_RNG_VALUES] = {
     {
-        .value = "off",
+        VALUE("off"),
         .help = "no random number generator",
     },
     {
-        .value = "random",
+        VALUE("random"),
         .device = "/dev/random",
         .major = 1,
         .minor = 8,
         .help = "a generator fed by the host's /dev/random",
     },
     {
-        .value = "urandom",
+        VALUE("urandom"),
         .device = "/dev/urandom",
         .major = 1,
         .minor = 9,
@@ -31,21 +32,6 @@ const struct virtio_rng_source virtio_rng_sources[VIRTIO_RNG_VALUES] = {
 
 const struct virtio_rng_source *const virtio_rng_default =
     &virtio_rng_sources[1];
-
-enum virtio_rng_status
-virtio_rng_parse(const char *text, size_t length,
-                 const struct virtio_rng_source **source)
-{
-    for (size_t i = 0; i < VIRTIO_RNG_VALUES; i++) {
-        const char *value = virtio_rng_sources[i].value;
-
-        if (strlen(value) == length && memcmp(value, text, length) == 0) {
-            *source = &virtio_rng_sources[i];
-            return VIRTIO_RNG_OK;
-        }
-    }
-    return VIRTIO_RNG_BAD_VALUE;
-}
 
 /*
  * Any of Linux's two generators will do for any of the values: hosts whose

@@ -25,10 +25,10 @@
 #define VIRTIO_RNG_MAX_PCI_SLOT 31
 
 #define VIRTIO_RNG_VALUES 3
-#define VIRTIO_RNG_MAX_VALUE_LENGTH 7
 
 struct virtio_rng_source {
     const char *value;
+    size_t length; /* of the value */
     const char *device; /* of the host; NULL: no generator for the guest */
     unsigned int major; /* the device's number in Linux's devices.txt */
     unsigned int minor;
@@ -41,16 +41,10 @@ extern const struct virtio_rng_source *const virtio_rng_default;
 
 enum virtio_rng_status {
     VIRTIO_RNG_OK,
-    VIRTIO_RNG_BAD_VALUE,    /* not one of the three */
     VIRTIO_RNG_BAD_SLOT,     /* no such slot on a PCI bus */
     VIRTIO_RNG_WRONG_DEVICE, /* it opens, but it is another file or device */
     VIRTIO_RNG_ERRNO,        /* errno says why */
 };
-
-/* The text must be one of the values to the byte. */
-enum virtio_rng_status
-virtio_rng_parse(const char *text, size_t length,
-                 const struct virtio_rng_source **source);
 
 /* Whether QEMU, started on this node by root, finds the source's device. */
 enum virtio_rng_status
@@ -59,7 +53,7 @@ virtio_rng_check_device(const struct virtio_rng_source *source);
 /* "-object" object "-device" device; or nothing, if there is no device. */
 struct virtio_rng_argv {
     char object[64];
-    char device[96];
+    char device[128];
 };
 
 /*

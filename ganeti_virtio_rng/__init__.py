@@ -47,9 +47,9 @@ if _spec is not None and _spec.origin is not None:
 
 # pylint: disable=C0413
 from ganeti_virtio_rng._core import (DEFAULT, HV_VIRTIO_RNG, MAX_BYTES, PERIOD,
-  VALUES, build_argv, check, check_source)
+  VALUES, build_argv, check, check_source, read_options)
 
 __all__ = ["DEFAULT", "HV_VIRTIO_RNG", "MAX_BYTES", "PERIOD", "VALUES",
-           "build_argv", "check", "check_source"]
+           "build_argv", "check", "check_source", "read_options"]
 
 __version__ = "0.2"
