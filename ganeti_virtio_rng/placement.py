@@ -1,100 +1,120 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Finds the PCI slot of the device, if it needs one of its own.
+"""Finds the PCI slot of the device, so that nothing meets or moves.
 
-Only the start of an instance loads this; most of Ganeti's processes don't.
+QEMU gives devices without an address the lowest slots, in the order of the
+command line. Ganeti gives its disks, NICs and hot-plugs those from
+kvm_pci_reservations up. The device comes between them, from above.
 
 """
 
-import re
-
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from ganeti import constants
 
+#: As L{ganeti_virtio_rng.read_options} returns them
+_Options = List[Tuple[str, Dict[str, Any]]]
 
-def needs_slot(hvparams: "Dict[str, Any]", kvm_cmd: "List[Any]") -> bool:
-  """Whether the device may be in another's way unless it has a slot of its own.
-
-  Left alone, QEMU gives it the lowest free slot, and does so before it comes
-  to Ganeti's NICs and disks, to -drive if=virtio and to -device with JSON. In
-  Ganeti's default range of slots there is room for all that it adds itself.
-
-  """
-  reservations = hvparams[constants.HV_KVM_PCI_RESERVATIONS]
-  crowded = (reservations < constants.QEMU_DEFAULT_PCI_RESERVATIONS or
-             hvparams[constants.HV_KVM_EXTRA] or
-             _sound_cards(hvparams) > 1 or
-             any("if=virtio" in str(arg) for arg in kvm_cmd))
-  return bool(crowded) and _machine_has_pci_0(kvm_cmd)
-
-
-def _sound_cards(hvparams: "Dict[str, Any]") -> int:
-  """Counts the sound cards: QEMU before 7.1 takes a list of them, or "all".
-
-  """
-  models = hvparams[constants.HV_SOUNDHW]
-  if models == "all":
-    return _ALL_SOUND_CARDS
-  return len(models.split(",")) if models else 0
-
-
-def _machine_has_pci_0(kvm_cmd: "List[Any]") -> bool:
-  """Whether the machine is of the pc type, whose bus Ganeti's addresses mean.
-
-  """
-  machine = ""
-  for option, value in zip(kvm_cmd, kvm_cmd[1:]):
-    if option in ("-machine", "--machine", "-M", "--M"):
-      match = re.match("(type=)?([^=,]*)(,|$)", str(value))
-      machine = match.group(2) if match else machine
-  return re.match("pc(-(?!q35)|$)", machine) is not None
-
-
-#: Slot of an address as QEMU reads it: hexadecimal, or in JSON also a number
-#: that counts functions, of which a slot has eight
-_ADDRESS = r"""(?ix)(?:^|,)addr=(?:0x)?([0-9a-f]+)
-               |["']addr["']\s*:\s*(?:["'](?:0x)?([0-9a-f]+)
-                                     |([0-9]+))"""
-
-#: Options that may add a device to the bus
-_ADDING = "--?(device|drive|virtfs|watchdog|nic|net)$"
-
-#: Devices that Ganeti adds to other buses
-_ELSEWHERE = "(floppy|ide-|scsi-|virtserialport)"
+#: The bus that Ganeti's addresses mean
+_BUS = "pci.0"
 
 #: Host bridge, ISA bridge with USB and ACPI, graphics card
 _BUILT_IN = 3
 
-#: What "-soundhw all" adds: AC97, ES1370, Intel HD Audio
-_ALL_SOUND_CARDS = 3
+#: Names of i440fx machines that don't begin with "pc" (Ubuntu's and Red Hat's)
+_ALIASES = ("", "pc", "ubuntu", "xenfv")
+_FAMILIES = ("pc-", "rhel6", "xenfv-")
+
+# Which drivers of -device are no PCI device ("-device help" tells each one's
+# bus), and which of these names are one all the same
+_ELSEWHERE = ("ide-", "scsi-", "usb-", "isa-", "hda-", "ccid-", "sd-card",
+              "floppy", "virtserialport", "virtconsole", "nvme-ns", "pc-dimm",
+              "nvdimm", "virtio-pmem", "loader", "guest-loader", "u2f-", "ib700",
+              "i8042", "sb16", "adlib", "gus", "cs4231a", "tpm-tis", "tpm-crb",
+              "tpm-ppi", "vmgenid", "vmcoreinfo", "smbus-", "ipmi-", "kvm-",
+              "vfio-ap", "vhost-user-fs-device", "ne2k_isa", "generic-sdhci")
+_PCI_ALL_THE_SAME = ("usb-ehci", "ipmi-pci")
+
+#: Cards that -soundhw and -audio add to the bus; they know others, and "all"
+_SOUND_CARDS = ("ac97", "es1370", "hda")
 
 
-def highest_free_slot(hvparams: "Dict[str, Any]", kvm_cmd: "List[Any]",
-                      devices: "List[Any]") -> "Optional[int]":
-  """Finds the highest slot on the bus that no other device will take.
+def has_pci_0(options: _Options, devices: "List[Any]") -> bool:
+  """Whether the machine has the bus that Ganeti's addresses mean.
 
-  @type devices: list of L{objects.NIC} and L{objects.Disk}
-  @rtype: int or None
-  @return: None if the others may need them all
+  @param devices: L{objects.NIC} and L{objects.Disk}
 
   """
-  taken = set(int(device.hvinfo["addr"], 16) for device in devices
-              if "addr" in device.hvinfo)
-  unplaced = _BUILT_IN + _sound_cards(hvparams)
-  for option, value in zip(kvm_cmd, kvm_cmd[1:]):
-    if (not re.match(_ADDING, str(option)) or
-        re.match(_ELSEWHERE, str(value))):
-      continue
-    match = re.search(_ADDRESS, str(value))
-    if match is None:
-      unplaced += 1
-    elif match.group(3):
-      taken.add(int(match.group(3)) // 8)
-    else:
-      taken.add(int(match.group(1) or match.group(2), 16))
+  machine = ""
+  for option, properties in options:
+    if option == "machine":
+      machine = properties.get("type", machine)
+  return ((machine in _ALIASES or machine.startswith(_FAMILIES)) and
+          not machine.startswith("pc-q35") or
+          any(device.hvinfo.get("bus") == _BUS for device in devices))
 
-  # Those that have no address take the lowest ones.
-  free = sorted(set(range(constants.QEMU_PCI_SLOTS)) - taken)
-  return free[-1] if len(free) > unplaced else None
+
+def find_slot(options: _Options, devices: "List[Any]",
+              reservations: int) -> "Optional[int]":
+  """Finds the highest free slot below the reservation, or else of the bus.
+
+  @param devices: L{objects.NIC} and L{objects.Disk}
+  @param reservations: the parameter kvm_pci_reservations
+  @return: None if the other devices may need all slots
+
+  """
+  taken = {int(device.hvinfo["addr"], 16) for device in devices
+           if "addr" in device.hvinfo}
+  unplaced = _BUILT_IN
+  for option, properties in options:
+    count = _count_devices(option, properties)
+    slot = _slot(properties.get("addr"))
+    if count and slot is not None:
+      taken.add(slot)
+    else:
+      unplaced += count
+
+  free = sorted(set(range(constants.QEMU_PCI_SLOTS)) - taken)[unplaced:]
+  below = [slot for slot in free if slot < reservations]
+  return max(below or free) if free else None
+
+
+def _count_devices(option: str, properties: "Dict[str, Any]") -> int:
+  """Counts the devices that an option adds to the bus."""
+  model = str(properties.get("model", ""))
+  if option == "device":
+    driver = str(properties.get("driver", ""))
+    here = properties.get("bus", _BUS) == _BUS and (
+      driver.startswith(_PCI_ALL_THE_SAME) or
+      not driver.startswith(_ELSEWHERE) and not driver.endswith("-device"))
+  elif option == "drive":
+    here = properties.get("if") in ("virtio", "scsi")
+  elif option == "nic":
+    here = properties.get("type") != "none" and model != "none"
+  elif option == "net":
+    here = properties.get("type") == "nic"
+  elif option == "watchdog":
+    here = model == "i6300esb"
+  elif option in ("soundhw", "audio"):
+    return len(_SOUND_CARDS) if model == "all" else len(
+      set(model.split(",")).intersection(_SOUND_CARDS))
+  else:
+    here = option == "virtfs"
+  return int(here)
+
+
+def _slot(address: Any) -> "Optional[int]":
+  """Reads an address as QEMU does.
+
+  @type address: int, str or None
+  @param address: a number counts functions, of which a slot has eight; a text
+      is the slot in hexadecimal, and a function may follow
+
+  """
+  if isinstance(address, int):
+    return address // 8
+  try:
+    return int(str(address).split(".")[0], 16)
+  except ValueError: # none, or one that QEMU refuses
+    return None

@@ -6,20 +6,16 @@
 import functools
 import logging
 import os
-import re
 import time
 
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ganeti import constants, errors, pathutils, utils
 
-from ganeti_virtio_rng import (HV_VIRTIO_RNG, MAX_BYTES, PERIOD, VALUES,
-  build_argv, check, check_source)
+from ganeti_virtio_rng import (HV_VIRTIO_RNG, VALUES, build_argv, check,
+  check_source, read_options)
 
 _OFF = VALUES[0]
-
-#: By which the device is known
-_LIMIT = ",max-bytes=%d,period=%d" % (MAX_BYTES, PERIOD)
 
 # Here and in the other extensions, types that take time to make are in quotes.
 _Params = Any
@@ -120,20 +116,18 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
     return argv
 
   from ganeti_virtio_rng import placement
-  if not placement.needs_slot(hvparams, kvm_cmd):
-    return argv
-  slot = placement.highest_free_slot(hvparams, kvm_cmd,
-                                     nics + [disk[0] for disk in disks])
+  options = read_options(kvm_cmd)
+  devices = nics + [disk[0] for disk in disks]
+  if not placement.has_pci_0(options, devices):
+    return argv # QEMU places it
+  slot = placement.find_slot(options, devices,
+                             hvparams[constants.HV_KVM_PCI_RESERVATIONS])
   if slot is None:
     logging.warning("KVM: no PCI slot is left for the random number generator"
                     " of instance %s, ignoring %s=%s", instance.name,
                     HV_VIRTIO_RNG, value)
     return []
   return build_argv(value, kvm_cmd, slot)
-
-
-#: A line in which QEMU names the device, its backend or the host's device
-_COMPLAINT = ".*(virtio-rng-pci|rng-random|/dev/u?random).*"
 
 
 def _explain_failure(run: "Callable[..., Any]") -> "Callable[..., Any]":
@@ -144,22 +138,43 @@ def _explain_failure(run: "Callable[..., Any]") -> "Callable[..., Any]":
     try:
       return run(self, name, kvm_cmd, *args, **kwargs)
     except errors.HypervisorError as err:
-      if not any(_LIMIT in str(arg) for arg in kvm_cmd):
-        raise # it has no device of ours
       # A QEMU without the device or its backend, or one that can't place it
       text = str(err)
-      match = re.search(_COMPLAINT, text)
-      if match is None:
-        match = re.search(_COMPLAINT, _log_since(started, name))
-        if match is None:
+      names = _names(kvm_cmd)
+      complaint = _find_line(text, names)
+      if complaint is None:
+        complaint = _find_line(_log_since(started, name), names)
+        if complaint is None:
           raise
-        text = "%s: %s" % (text, match.group())
+        text = "%s: %s" % (text, complaint)
       raise errors.HypervisorError("%s; the random number generator is due to"
                                    " the hypervisor parameter '%s', set it to"
                                    " '%s' to start the instance without it" %
                                    (text.rstrip(), HV_VIRTIO_RNG, _OFF))
 
   return _RunKVMCmd
+
+
+def _names(kvm_cmd: "List[Any]") -> "List[str]":
+  """Returns what tells in QEMU's errors that it is the device of ours.
+
+  @return: its id, and its source if no other object has that; or nothing
+
+  """
+  backends = [properties for option, properties in read_options(kvm_cmd)
+              if option == "object"]
+  sources = [backend.get("filename") for backend in backends]
+  for backend, source in zip(backends, sources):
+    if str(backend.get("id")).startswith(HV_VIRTIO_RNG):
+      found = [backend["id"], source]
+      return list(map(str, found[:1 + (sources.count(source) == 1)]))
+  return []
+
+
+def _find_line(text: str, names: "List[str]") -> "Optional[str]":
+  """Returns the first line that has one of some names."""
+  return next((line for line in text.splitlines()
+               if any(name in line for name in names)), None)
 
 
 def _log_since(started: float, name: str) -> str:

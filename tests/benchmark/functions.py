@@ -55,13 +55,14 @@ def pure_build_argv(value, kvm_cmd=()):
                    if part.startswith("id="))
     option = arg
   number = 0
-  while "rng%d" % number in taken:
+  while "virtio_rng%d" % number in taken:
     number += 1
+  ident = "virtio_rng%d" % number
   return ["-object",
-          "rng-random,filename=/dev/%s,id=rng%d" % (value, number),
+          "rng-random,filename=/dev/%s,id=%s" % (value, ident),
           "-device",
-          "virtio-rng-pci,rng=rng%d,max-bytes=%d,period=%d" %
-          (number, 1024, 1000)]
+          "virtio-rng-pci,id=%s,rng=%s,max-bytes=%d,period=%d" %
+          (ident, ident, 1024, 1000)]
 
 
 def _command_line(length):

@@ -18,8 +18,10 @@ import ganeti_virtio_rng
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-DEVICE = ["-object", "rng-random,filename=/dev/random,id=rng0",
-          "-device", "virtio-rng-pci,rng=rng0,max-bytes=1024,period=1000"]
+PLACE = ",bus=pci.0,addr=0xb"
+DEVICE = ["-object", "rng-random,filename=/dev/random,id=virtio_rng0",
+          "-device", "virtio-rng-pci,id=virtio_rng0,rng=virtio_rng0,"
+                     "max-bytes=1024,period=1000" + PLACE]
 
 NO_DEVICE = ("Parameter 'virtio_rng' fails validation: /dev/random: No such file"
              " or directory (current value: 'random')")
@@ -260,23 +262,9 @@ def test_one_generator_never_two(ganeti, kvm, hvparams, kvm_extra, caplog):
 
 
 def test_id_that_kvm_extra_took(ganeti, kvm, hvparams):
-  hvparams["kvm_extra"] = "-object iothread,id=rng0"
+  hvparams["kvm_extra"] = "-object iothread,id=virtio_rng0"
   assert generate(ganeti, hvparams)[-4:] == [
-    "-object", "rng-random,filename=/dev/random,id=rng1",
-    "-device", "virtio-rng-pci,rng=rng1,max-bytes=1024,period=1000,"
-               "bus=pci.0,addr=0x1f"]
-
-
-@pytest.mark.parametrize("soundhw, count", [
-  ("", 27), ("ac97", 26), ("ac97,es1370", 25), ("all", 24)])
-def test_sound_cards_need_slots(ganeti, hvparams, soundhw, count):
-  """QEMU of the machine that runs this may not have them any more."""
-  hvparams["soundhw"] = soundhw
-  serial = " ".join(["-device virtio-serial"] * count)
-  hvparams["kvm_extra"] = serial
-  assert generate(ganeti, hvparams)[-1].endswith(",addr=0x1f")
-  hvparams["kvm_extra"] = serial + " -device virtio-serial"
-  assert generate(ganeti, hvparams)[-1] == "virtio-serial"
+    arg.replace("virtio_rng0", "virtio_rng1") for arg in DEVICE]
 
 
 @pytest.fixture
@@ -287,11 +275,11 @@ def run_kvm(ganeti, kvm, tmp_path, monkeypatch):
   monkeypatch.setattr(ganeti.pathutils, "LOG_KVM_DIR", str(tmp_path))
   monkeypatch.setattr(kvm, "_PIDS_DIR", str(tmp_path))
 
-  def run(script, argv=ganeti_virtio_rng.build_argv("random")):
+  def run(script, argv=ganeti_virtio_rng.build_argv("random"), wrapper=()):
     with pytest.raises(ganeti.errors.HypervisorError) as context:
       object.__new__(kvm)._RunKVMCmd(
-        "web1", ["sh", "-c", script, "sh", str(tmp_path / "web1.log")] + argv,
-        [])
+        "web1", list(wrapper) +
+        ["sh", "-c", script, "sh", str(tmp_path / "web1.log")] + argv, [])
     return str(context.value)
 
   return run
@@ -301,16 +289,66 @@ DUE = ("; the random number generator is due to the hypervisor parameter"
        " 'virtio_rng', set it to 'off' to start the instance without it")
 
 
+#: Runs the real one; a shell's script
+QEMU = "shift; exec timeout 20 %s -display none -nodefaults -S \"$@\""
+
+
 @pytest.mark.parametrize("complaint", [
-  "'virtio-rng-pci' is not a valid device model name",
-  "invalid object type: rng-random",
-  "could not open '/dev/urandom'"])
+  # as QEMUs without the device, without the backend, and 7.2 say it
+  "-device %s: 'virtio-rng-pci' is not a valid device model name" %
+  ganeti_virtio_rng.build_argv("random")[3],
+  "-object %s: invalid object type: rng-random" %
+  ganeti_virtio_rng.build_argv("random")[1],
+  "could not open '/dev/random'"])
 def test_failure_that_is_due_to_the_device(run_kvm, complaint):
   for script in ("echo \"%s\" >&2; exit 1", "echo \"%s\" > $1; exit 1",
                  "echo \"%s\" > $1"): # it was made a daemon, and has ended
     text = run_kvm(script % complaint)
     assert text.startswith("Failed to start instance web1")
     assert complaint in text and text.endswith(DUE)
+
+
+@pytest.mark.parametrize("message, others", [
+  ("Bus 'pci.0' not found", ["-M", "isapc"]),
+  ("slot 11 function 0 not available for virtio-balloon-pci, in use by"
+   " virtio-rng-pci,id=virtio_rng0", ["-device", "virtio-balloon,addr=0xb"]),
+  ("Bus 'bogus' not found", ["-set", "device.virtio_rng0.bus=bogus"]),
+  ("uplicate ID 'virtio_rng0' for device",
+   ["-device", "virtio-balloon,id=virtio_rng0"]),
+  ])
+def test_qemu_that_refuses_the_device(ganeti, run_kvm, message, others):
+  text = run_kvm(QEMU % ganeti.qemu, DEVICE + others)
+  assert message in text
+  assert text.endswith(DUE)
+
+
+def test_qemu_that_finds_its_slot_taken(ganeti, run_kvm):
+  text = run_kvm(QEMU % ganeti.qemu,
+                 ["-device", "virtio-balloon,addr=0xb"] + DEVICE)
+  assert "slot 11 function 0 not available for virtio-rng-pci" in text
+  assert text.endswith(DUE)
+
+
+@pytest.mark.parametrize("message, others", [
+  ("not available for virtio-serial-pci",
+   ["-device", "virtio-balloon,addr=4", "-device", "virtio-serial,addr=4"]),
+  ("bogus", ["-device", "virtio-rng-pci,bogus=1"]),
+  ])
+def test_qemu_that_refuses_another_device(ganeti, run_kvm, message, others):
+  text = run_kvm(QEMU % ganeti.qemu, DEVICE + others)
+  assert message in text
+  assert DUE not in text
+
+
+def test_qemu_without_the_source(ganeti, run_kvm):
+  """It went between validation and start; QEMU names nothing else."""
+  script = ("mount -t tmpfs none {0}; touch {0}/null;"
+            .format(ganeti.base / "dev") + QEMU % ganeti.qemu)
+  text = run_kvm(script, DEVICE, ["unshare", "--mount"])
+  assert "'/dev/random': No such file" in text
+  assert text.endswith(DUE)
+  other = ["-object", "rng-random,filename=/dev/random,id=other"]
+  assert DUE not in run_kvm(script, DEVICE + other, ["unshare", "--mount"])
 
 
 @pytest.mark.parametrize("script", [
@@ -392,4 +430,5 @@ def test_lines_of_the_readme(ganeti, hvparams, monkeypatch):
 
   names["kvm_cmd"] = ["kvm"]
   exec(append, names)
-  assert names["kvm_cmd"] == ["kvm"] + DEVICE
+  assert names["kvm_cmd"] == ["kvm"] + [arg.replace(PLACE, "")
+                                        for arg in DEVICE]

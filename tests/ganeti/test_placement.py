@@ -15,6 +15,8 @@ import pytest
 
 from hypothesis import strategies
 
+import ganeti_virtio_rng
+
 RNG = "1af4:1005"
 
 
@@ -61,17 +63,17 @@ class Machine:
     """Adds NICs and disks where Ganeti does when it executes the runtime.
 
     """
+    def as_option(hvinfo, backend):
+      properties = ["%s=%s" % item for item in hvinfo.items()]
+      return ",".join(properties + ["%s=%s" % (backend, hvinfo["id"])])
+
     result = [] if runtime[1] else ["-net", "none"]
     for nic in runtime[1]:
       result += ["-netdev", "hubport,hubid=0,id=%s" % nic.hvinfo["id"],
-                 "-device",
-                 "{driver},id={id},bus={bus},addr={addr},netdev={id}".format(
-                   **nic.hvinfo)]
+                 "-device", as_option(nic.hvinfo, "netdev")]
     for disk, _, _ in runtime[3]:
       result += ["-blockdev", "null-co,node-name=%s" % disk.hvinfo["id"],
-                 "-device",
-                 "{driver},id={id},bus={bus},addr={addr},drive={id}".format(
-                   **disk.hvinfo)]
+                 "-device", as_option(disk.hvinfo, "drive")]
     return result
 
 
@@ -93,7 +95,8 @@ def place(build):
   """A function that builds a machine without the device and with it.
 
   What starts without it must start with it, and have the same hardware in the
-  same places. Returns the slot of the device, or None if there is none.
+  same places; the device has the highest slot below the reservation that QEMU
+  left free, or else of all. Returns its slot, or None if there is none.
 
   """
   def compare(**changes):
@@ -104,7 +107,14 @@ def place(build):
     added = dict(machine.bus.items() - without.bus.items())
     assert machine.bus.items() >= without.bus.items()
     assert list(added.values()) in ([RNG], [])
-    return next((slot for slot, _ in added), None)
+
+    slot = next((slot for slot, _ in added), None)
+    if "q35" not in str(changes):
+      free = set(range(32)) - {slot for slot, _ in without.bus}
+      below = {slot for slot in free
+               if slot < changes.get("kvm_pci_reservations", 12)}
+      assert slot == max(below or free, default=None)
+    return slot
 
   return compare
 
@@ -117,18 +127,22 @@ ALL = {"vga": "std", "use_guest_agent": True,
 MOST = {"nics": 8, "disks": 16} # that an instance may have
 
 
+#: Below Ganeti's default of kvm_pci_reservations
+SLOT = 11
+
+
 def test_default(place):
-  """QEMU chooses, in the range that Ganeti leaves to it."""
-  assert place(nics=1, disks=1) == 4
+  """The last one of the range that Ganeti leaves to QEMU."""
+  assert place(nics=1, disks=1) == SLOT
 
 
 @pytest.mark.parametrize("nic_type", ["e1000", "rtl8139", "ne2k_pci"])
 def test_other_nics(place, nic_type):
-  assert place(nics=2, nic_type=nic_type) == 4
+  assert place(nics=2, nic_type=nic_type) == SLOT
 
 
 @pytest.mark.parametrize("reservations, slot", [
-  (4, 31), (8, 31), (11, 31), (12, 4), (20, 4), (32, 4)])
+  (4, 31), (8, 7), (11, 10), (12, 11), (20, 19), (32, 31)])
 def test_reservations(place, reservations, slot):
   nics = 1 if reservations < 32 else 0
   assert place(nics=nics, kvm_pci_reservations=reservations) == slot
@@ -139,13 +153,13 @@ def test_why_a_small_reservation_needs_it(build, monkeypatch):
   config = {"nics": 1, "kvm_pci_reservations": 4}
   assert build("off", **config).error is None
   assert build("random", **config).error is None
-  monkeypatch.setattr(placement, "needs_slot", lambda *_: False)
+  monkeypatch.setattr(placement, "has_pci_0", lambda *_: False)
   assert ("slot 4 function 0 not available for virtio-net-pci, in use by"
           " virtio-rng-pci" in build("random", **config).error)
 
 
 @pytest.mark.parametrize("reservations, nics, disks, slot", [
-  (7, 8, 16, 31), (8, 8, 15, 31), (8, 8, 16, 7)])
+  (7, 8, 16, 31), (8, 8, 15, 7), (8, 8, 16, 7)])
 def test_all_that_ganeti_adds(place, reservations, nics, disks, slot):
   assert slot == place(nics=nics, disks=disks,
                        kvm_pci_reservations=reservations, **ALL)
@@ -167,26 +181,37 @@ SERIAL = " -device virtio-serial"
 
 
 @pytest.mark.parametrize("kvm_extra, slot", [
-  ("-smbios type=1", 31),
-  ("-device virtio-serial,addr=4", 31), # where QEMU would put it
-  ("-device virtio-serial,bus=pci.0,addr=0x4.0", 31),
-  ("-device driver=virtio-serial,addr=0X1F", 30),
-  ("-device virtio-serial,addr=1f -device virtio-serial,addr=1e.0", 29),
-  ("-drive file=null-co://,if=virtio,format=raw", 31), # comes last, too
-  ("-device pci-bridge,id=b,chassis_nr=1 -device virtio-serial,bus=b,addr=1f",
-   30), # which bus it is isn't looked at
-  (8 * SERIAL, 31), # as many as the reserved range holds
+  ("-smbios type=1", SLOT),
+  ("-fw_cfg name=opt/a,string=b", SLOT),
+  ("-device virtio-serial,addr=4", SLOT), # where QEMU would put it
+  ("-device virtio-serial,bus=pci.0,addr=0x4.0", SLOT),
+  ("-device driver=virtio-serial,addr=0XB", 10),
+  ("-device virtio-serial,addr=5,addr=b", 10),
+  ("-device virtio-serial,id=s1 -set device.s1.addr=0xb", 10),
+  ("-device virtio-serial,addr=b -device virtio-serial,addr=a.0", 9),
+  ("-device virtio-serial,addr=b -device virtio-serial,addr=a.1", 9),
+  ("-drive file=null-co://,if=virtio,format=raw", SLOT), # comes last, too
+  ("-device pci-bridge,id=b,chassis_nr=1 -device virtio-serial,bus=b,addr=b",
+   SLOT), # on another bus
+  (7 * SERIAL, 11),
+  (8 * SERIAL, 31), # all that the reserved range holds
+  (6 * SERIAL + " -device usb-ehci -device usb-tablet", SLOT),
+  (7 * SERIAL + " -device usb-ehci", 31),
+  (7 * SERIAL + " -device isa-debug-exit -device virtconsole", SLOT),
+  (7 * SERIAL + " -device ib700 -drive file=null-co://,if=none,id=a", SLOT),
+  (7 * SERIAL + " -device i6300esb", 31),
+  (7 * SERIAL + " -virtfs local,path=/,mount_tag=a,security_model=none", 31),
   ])
 def test_kvm_extra(place, kvm_extra, slot):
   assert place(nics=1, disks=1, kvm_extra=kvm_extra.strip()) == slot
 
 
 @pytest.mark.parametrize("device, slot", [
-  ("""{"driver":"virtio-serial"}""", 31), # which comes last
-  ("""{"driver":"virtio-serial","addr":"1f"}""", 30),
-  ("""{"driver":"virtio-serial","addr":"0x4"}""", 31),
-  ("""{"driver":"virtio-serial","addr":240}""", 31), # slot 30
-  ("""{"addr":248,"driver":"virtio-serial"}""", 30),
+  ("""{"driver":"virtio-serial"}""", SLOT), # which comes last
+  ("""{"driver":"virtio-serial","addr":"b"}""", 10),
+  ("""{"driver":"virtio-serial","addr":"0x4"}""", SLOT),
+  ("""{"driver":"virtio-serial","addr":80}""", SLOT), # slot 10
+  ("""{"addr":88,"driver":"virtio-serial"}""", 10),
   ])
 def test_json_in_kvm_extra(ganeti, build, place, device, slot):
   if ganeti.constants.VERSION_MINOR > 0: # which reads it as a shell does
@@ -198,6 +223,22 @@ def test_json_in_kvm_extra(ganeti, build, place, device, slot):
     assert place(**config) == slot
 
 
+@pytest.mark.parametrize("options, count", [
+  (["-soundhw", "ac97"], 1), (["-soundhw", "ac97,es1370"], 2),
+  (["-soundhw", "all"], 3), (["-soundhw", "sb16"], 0),
+  (["-audio", "driver=none,model=hda,id=soundhw"], 1),
+  (["-watchdog", "i6300esb"], 1), (["-watchdog", "ib700"], 0),
+  (["-nic", "user"], 1), (["-nic", "none"], 0), (["-net", "none"], 0),
+  (["-net", "nic,model=e1000"], 1), (["-net", "user"], 0)])
+def test_options_of_other_qemus(ganeti, options, count):
+  """Not all of them know each one."""
+  from ganeti_virtio_rng import placement
+  others = ["-device", "virtio-serial"] * (8 - count)
+  for more, slot in [([], 11), (["-device", "virtio-serial"], 31)]:
+    assert placement.find_slot(
+      ganeti_virtio_rng.read_options(others + options + more), [], 12) == slot
+
+
 @pytest.mark.parametrize("count, slot", [(26, 31), (27, 31), (28, None)])
 def test_kvm_extra_fills_the_bus(place, count, slot):
   """Beyond its range, too: Ganeti has no device there."""
@@ -206,8 +247,8 @@ def test_kvm_extra_fills_the_bus(place, count, slot):
 
 def test_cdrom(place):
   """QEMU adds it last where Ganeti gives it -drive if=virtio."""
-  slot = place(cdrom_disk_type="paravirtual", cdrom_image_path="/usr/lib/os-release")
-  assert slot in (5, 31)
+  assert SLOT == place(cdrom_disk_type="paravirtual",
+                       cdrom_image_path="/usr/lib/os-release")
 
 
 def oldest(ganeti, family):
@@ -228,27 +269,68 @@ def test_machine(ganeti, place, machine, kvm_extra):
   if machine.startswith("the oldest "):
     machine = oldest(ganeti, machine.split()[-1])
   slot = place(machine_version=machine, kvm_extra=kvm_extra)
-  assert slot == (31 if kvm_extra and "q35" not in machine else slot)
+  assert "q35" in machine or slot == SLOT
 
 
 def test_machine_in_kvm_extra(place):
   place(kvm_extra="-machine usb=off -M type=q35,usb=off")
-  assert place(kvm_extra="-machine q35 -M pc -machine usb=off") == 31
+  assert place(kvm_extra="-machine q35 -M pc -machine usb=off") == SLOT
+
+
+#: What kvm_extra may hold; {0} is a number that no other has, {1} a slot
+EXTRA = [
+  "-device virtio-serial",
+  "-device virtio-serial,addr={1:x}",
+  "-device virtio-serial,bus=pci.0,addr=0x{1:X}.0",
+  "--device driver=virtio-serial,addr=3,addr=0x{1:x}",
+  "-device virtio-serial,id=a{0} -set device.a{0}.addr={1:x}",
+  "-device e1000,romfile= -device usb-ehci -device isa-debug-exit,iobase={0}",
+  "-device i6300esb",
+  "-device ib700",
+  "-device qemu-xhci,id=a{0} -device usb-tablet,bus=a{0}.0",
+  "-device virtio-scsi,id=a{0}"
+  " -drive if=none,id=b{0},file=null-co://,format=raw"
+  " -device scsi-hd,drive=b{0},bus=a{0}.0",
+  "-device pci-bridge,id=a{0},chassis_nr={0},addr={1:x}"
+  " -device virtio-serial,bus=a{0},addr=2",
+  "-device pci-bridge,id=a{0},chassis_nr={0} -device virtio-serial,bus=a{0}",
+  "-drive file=null-co://,if=virtio,format=raw",
+  "-virtfs local,path=/,mount_tag=a{0},security_model=none",
+  "-fsdev local,path=/,id=a{0},security_model=none"
+  " -device virtio-9p,fsdev=a{0},mount_tag=a{0}",
+  "-fw_cfg name=opt/a{0},string=-device",
+  "-nic user",
+  "-object rng-builtin,id=a{0}",
+  "-global virtio-serial-pci.vectors=1",
+  "-smbios type=1,serial=a{0}",
+  ]
 
 
 @hypothesis.given(
-  nics=strategies.integers(0, 8), disks=strategies.integers(0, 10),
-  reservations=strategies.integers(4, 14),
-  pinned=strategies.sets(strategies.integers(24, 31)),
-  unpinned=strategies.integers(0, 10))
+  nics=strategies.integers(0, 8), disks=strategies.integers(0, 16),
+  reservations=strategies.integers(4, 31),
+  extra=strategies.lists(strategies.tuples(
+    strategies.sampled_from(EXTRA), strategies.integers(4, 31)), max_size=8),
+  more=strategies.integers(0, 24),
+  others=strategies.fixed_dictionaries({}, optional={
+    "vga": strategies.sampled_from(["std", "cirrus"]),
+    "use_guest_agent": strategies.booleans(),
+    "spice_bind": strategies.just("127.0.0.1"),
+    "cdrom_disk_type": strategies.sampled_from(["paravirtual", "ide"]),
+    "cdrom_image_path": strategies.just("/usr/lib/os-release"),
+    "acpi": strategies.booleans(),
+    "disk_type": strategies.sampled_from(["scsi-hd", "paravirtual"]),
+    "nic_type": strategies.sampled_from(["e1000", "paravirtual"])}))
 @hypothesis.settings(
   max_examples=25, deadline=None,
-  suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
-def test_any(build, place, nics, disks, reservations, pinned, unpinned):
+  suppress_health_check=list(hypothesis.HealthCheck))
+def test_any(build, place, nics, disks, reservations, extra, more, others):
   """Whatever starts on stock Ganeti starts, and nothing moves."""
-  hypothesis.assume(nics + disks + reservations <= 24)
-  hypothesis.assume(unpinned + 4 <= reservations)
-  extra = (["-device virtio-serial,addr=%x" % slot for slot in pinned] +
-           ["-device virtio-serial"] * unpinned)
-  place(nics=nics, disks=disks, kvm_pci_reservations=reservations,
-        kvm_extra=" ".join(extra))
+  hypothesis.assume(nics + disks + reservations <= 32)
+  extra = [text.format(number, slot)
+           for number, (text, slot) in enumerate(extra, 1)]
+  config = dict(others, nics=nics, disks=disks,
+                kvm_pci_reservations=reservations,
+                kvm_extra=" ".join(extra + ["-device virtio-serial"] * more))
+  hypothesis.assume(build("off", **config).error is None)
+  place(**config)

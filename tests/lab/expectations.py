@@ -94,13 +94,17 @@ def pci(instance):
           for bus in instance.qmp("query-pci") for device in bus["devices"]}
 
 
-def expect(instance, source, slot=None):
+#: Below Ganeti's default of kvm_pci_reservations
+SLOT = 11
+
+
+def expect(instance, source, slot=SLOT):
   """Checks all the places where the device can be seen.
 
   @type source: string or None
   @param source: the host device behind it; None: there must be no device
-  @type slot: int or None
-  @param slot: its PCI slot; None: QEMU has chosen one
+  @type slot: int
+  @param slot: its PCI slot
 
   """
   argv = instance.argv()
@@ -116,13 +120,13 @@ def expect(instance, source, slot=None):
     assert (pairs, slots, current, in_guest) == ([], [], "none\n", [])
     return
 
-  address = ",bus=pci.0,addr=%s" % hex(slot) if slot else ""
   assert pairs == [
-    ("-object", "rng-random,filename=%s,id=rng0" % source),
-    ("-device", "virtio-rng-pci,rng=rng0,%s%s" % (LIMIT, address))]
-  assert slots == ([slot] if slot else slots[:1])
-  assert instance.qmp("qom-get", path="/objects/rng0",
+    ("-object", "rng-random,filename=%s,id=virtio_rng0" % source),
+    ("-device", "virtio-rng-pci,id=virtio_rng0,rng=virtio_rng0,%s,bus=pci.0,"
+                "addr=%s" % (LIMIT, hex(slot)))]
+  assert slots == [slot]
+  assert instance.qmp("qom-get", path="/objects/virtio_rng0",
                       property="filename") == source
   assert current == "virtio_rng.0\n"
-  assert in_guest == ["/sys/bus/pci/devices/0000:00:%02x.0/device" % slots[0]]
+  assert in_guest == ["/sys/bus/pci/devices/0000:00:%02x.0/device" % slot]
   instance.guest.run("dmesg | grep 'crng init done'") # or it fails

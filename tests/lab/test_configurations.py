@@ -16,6 +16,7 @@ import pytest
 from .expectations import CURRENT
 from .expectations import LIMIT
 from .expectations import RNG
+from .expectations import SLOT
 from .expectations import expect
 from .expectations import pci
 
@@ -26,14 +27,14 @@ NIC = "--net 0:mode=bridged,link=br0"
   ("kvm_pci_reservations=4", 31),
   ("kvm_pci_reservations=8,spice_bind=10.77.0.1,vga=std,use_guest_agent=true,"
    "cdrom_disk_type=paravirtual,cdrom_image_path=/usr/lib/os-release", 31),
-  ("kvm_pci_reservations=20", None),
-  ("kvm_extra=-device virtio-serial\\,addr=4", 31),
-  ("kvm_extra=-device virtio-serial\\,addr=1f", 30),
-  ("nic_type=e1000", None),
-  ("machine_version=pc-i440fx-5.2", None),
-  ("acpi=false", None),
-  ("vnc_bind_address=10.77.0.1", None),
-  ("vga=cirrus", None),
+  ("kvm_pci_reservations=20", 19),
+  ("kvm_extra=-device virtio-serial\\,addr=4", SLOT),
+  ("kvm_extra=-device virtio-serial\\,addr=b", SLOT - 1),
+  ("nic_type=e1000", SLOT),
+  ("machine_version=pc-i440fx-5.2", SLOT),
+  ("acpi=false", SLOT),
+  ("vnc_bind_address=10.77.0.1", SLOT),
+  ("vga=cirrus", SLOT),
   ])
 def test_starts(add, hvparams, slot):
   web1 = add("web1.lab.test", "%s -H 'kvm:%s'" % (NIC, hvparams))
@@ -154,17 +155,20 @@ def test_generator_in_kvm_extra(cluster, release, web1, kvm_extra):
           " web1.lab.test, ignoring virtio_rng=random") in log
 
 
-def test_object_called_rng0_in_kvm_extra(web1):
-  web1.modify("-H 'kvm_extra=-object iothread\\,id=rng0'")
+def test_our_id_in_kvm_extra(web1):
+  web1.modify("-H 'kvm_extra=-object iothread\\,id=virtio_rng0'")
   web1.start()
-  assert "rng-random,filename=/dev/random,id=rng1" in web1.argv()
+  assert "rng-random,filename=/dev/random,id=virtio_rng1" in web1.argv()
   assert web1.guest.run(CURRENT) == "virtio_rng.0\n"
 
 
 def test_hotplug_until_the_bus_is_full(add):
-  """The last slot is the device's; the error is QEMU's, and all goes on."""
-  web1 = add("web1.lab.test",
-             "-H 'kvm:kvm_pci_reservations=28,kvm_extra=-smbios type=1'")
+  """Where all slots below the reservation are taken, the device has the last
+  one; the error is QEMU's, and all goes on.
+
+  """
+  web1 = add("web1.lab.test", "-H 'kvm:kvm_pci_reservations=28,kvm_extra=%s'" %
+             " ".join(["-device virtio-serial"] * 24))
   expect(web1, "/dev/random", 31)
   for _ in range(3):
     assert web1.hotplug("--net add:mode=bridged,link=br0").returncode == 0

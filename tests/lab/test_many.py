@@ -26,7 +26,7 @@ def test_forty_started_together(bare_cluster, deb):
   cluster.run("gnt-instance start --paused --force-multiple %s" %
               " ".join(names))
   for instance in instances:
-    assert "rng-random,filename=/dev/random,id=rng0" in instance.argv()
+    assert "rng-random,filename=/dev/random,id=virtio_rng0" in instance.argv()
     assert list(pci(instance).values()).count(RNG) == 1
 
 
