@@ -8,8 +8,12 @@ import json
 
 import pytest
 
+from ganeti_virtio_rng import build_argv
+
+from .expectations import RNG
 from .expectations import cluster_parameter
 from .expectations import expect
+from .expectations import pci
 from .test_lifecycle import wait_for
 from .test_package import PACKAGE
 from .test_package import restart
@@ -198,10 +202,31 @@ def status(node, names=""):
   command = "ganeti-virtio-rng status %s" % names
   lines = node.run(command).stdout.splitlines()
   assert lines[0].split() == ["Instance", "Configured", "Source", "Rate", "Id",
-                              "From", "Note"]
+                              "Slot", "From", "Note"]
   rows = json.loads(node.run(command + " --json").stdout)
   return ({row["instance"]: row for row in rows},
           [" ".join(line.split()) for line in lines[1:]])
+
+
+#: Of our generator
+IDENT = build_argv("random")[1].rpartition("=")[2]
+
+
+def slot_of(instance):
+  """The slot of its only generator.
+
+  @rtype: int
+
+  """
+  [slot] = [slot for (slot, _), device in pci(instance).items()
+            if device == RNG]
+  return slot
+
+
+def ours(instance, source):
+  """What the table says of a generator that the parameter gave."""
+  return "%s 1024 B/1000 ms %s %#x virtio_rng" % (source, IDENT,
+                                                  slot_of(instance))
 
 
 def test_status(cluster, add):
@@ -210,28 +235,31 @@ def test_status(cluster, add):
              " rng-builtin\\,id=my -device virtio-rng-pci\\,rng=my'")
   web3 = add("web3.lab.test", "-H kvm:virtio_rng=off")
   add("web4.lab.test", start=False)
-  ours = "/dev/urandom 1024 B/1000 ms rng0 virtio_rng"
+  generator = ours(web1, "/dev/urandom")
+  extra = "rng-builtin unlimited my %#x kvm_extra" % slot_of(web2)
   assert status(cluster.master)[1] == [
-    "web1.lab.test urandom " + ours,
-    "web2.lab.test random rng-builtin unlimited my kvm_extra",
-    "web3.lab.test off none - - -"]
-  assert status(cluster.master, "web3 web1.lab.test")[1] == [
-    "web1.lab.test urandom " + ours,
-    "web3.lab.test off none - - -"]
+    "web1.lab.test urandom " + generator,
+    "web2.lab.test random " + extra,
+    "web3.lab.test off none - - - -"]
+  assert status(cluster.master, "web3 web1.lab.test web1")[1] == [
+    "web1.lab.test urandom " + generator,
+    "web3.lab.test off none - - - -"]
 
   web1.modify("-H virtio_rng=random")
   web2.modify("-H virtio_rng=off")
   web3.modify("-H virtio_rng=default")
   assert status(cluster.master)[1] == [
-    "web1.lab.test random %s restart needed" % ours,
-    "web2.lab.test off rng-builtin unlimited my kvm_extra",
-    "web3.lab.test random none - - - restart needed"]
+    "web1.lab.test random %s restart needed" % generator,
+    "web2.lab.test off " + extra,
+    "web3.lab.test random none - - - - restart needed"]
   web1.modify("-H virtio_rng=off")
   (rows, _) = status(cluster.master)
   assert rows["web1.lab.test"] == {
     "instance": "web1.lab.test", "configured": "off", "restart_needed": True,
     "generators": [{"source": "/dev/urandom", "max_bytes": "1024",
-                    "period": "1000", "id": "rng0", "from": "virtio_rng"}]}
+                    "period": "1000", "id": IDENT, "slot": slot_of(web1),
+                    "from": "virtio_rng"}],
+    "problem": None}
   for instance in web1, web3:
     instance.reboot("hard")
   assert [row["restart_needed"] for row in status(cluster.master)[0].values()
@@ -255,8 +283,7 @@ def test_status_without_the_configuration(cluster, add):
     result = node.run("ganeti-virtio-rng status")
     assert "gnt-instance list -o name,hv/virtio_rng" in result.stderr
     (rows, lines) = status(node)
-    assert lines == ["web1.lab.test ? /dev/random 1024 B/1000 ms rng0"
-                     " virtio_rng"]
+    assert lines == ["web1.lab.test ? " + ours(web1, "/dev/random")]
     assert rows["web1.lab.test"]["restart_needed"] is None
   finally:
     cluster.run("gnt-cluster modify --candidate-pool-size=10")
@@ -271,8 +298,8 @@ def test_status_after_a_migration(cluster, add):
     web1.migrate()
     assert status(cluster.master)[1] == []
     [line] = status(cluster.nodes[1])[1]
-  assert line == ("web1.lab.test off /dev/random 1024 B/1000 ms rng0 virtio_rng"
-                  " restart needed")
+  assert line == ("web1.lab.test off %s restart needed" %
+                  ours(web1, "/dev/random"))
 
 
 def variables(node, path):

@@ -1,0 +1,215 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What ganeti-virtio-rng status says of QEMUs in all sorts of states.
+
+Its table for everyday ones is tested with the other commands.
+
+"""
+
+import contextlib
+import signal
+import socket
+import time
+
+import pytest
+
+from .expectations import RNG
+from .expectations import expect
+from .expectations import pci
+from .test_commands import ours
+from .test_commands import slot_of
+from .test_commands import status
+from .test_lifecycle import wait_for
+
+CONTROL = "/run/ganeti/kvm-hypervisor"
+
+
+def alive(instance):
+  return instance.cluster.run("ls /proc/%d" % instance.pid, check=False
+                              ).returncode == 0
+
+
+# {0} is the slot as a number of two hexadecimal digits
+EJECT = """
+for slot in /sys/bus/pci/slots/*; do
+  if [ $(cat $slot/address) = 0000:00:{0:02x} ]; then
+    echo 0 > $slot/power
+  fi
+done
+"""
+
+
+@pytest.mark.parametrize("reader", ["", "cat /dev/hwrng > /dev/null 2>&1 &"],
+                         ids=["idle", "reading"])
+def test_ejected_by_the_guest(cluster, add, reader):
+  """It is gone until a restart; migration and hot-plug work without it."""
+  web1 = add("web1.lab.test")
+  expect(web1, "/dev/random")
+  web1.guest.run(reader or "true")
+  time.sleep(3) # the reader has used up what it may draw, and waits
+  web1.guest.run(EJECT.format(slot_of(web1)))
+  with contextlib.suppress(OSError):
+    wait_for(lambda: RNG not in pci(web1).values())
+  if reader and not alive(web1):
+    pytest.xfail("This QEMU has no mend for CVE-2026-50624")
+
+  (rows, [line]) = status(cluster.master)
+  assert line == "web1.lab.test random none - - - - restart needed"
+  assert rows["web1.lab.test"]["generators"] == []
+
+  assert web1.hotplug("--net add:mode=bridged,link=br0").returncode == 0
+  for node in cluster.nodes[1], cluster.nodes[0]:
+    web1.migrate()
+    assert web1.node == node
+    # The new QEMU was started with it.
+    assert status(node)[1] == ["web1.lab.test random " +
+                               ours(web1, "/dev/random")]
+  web1.reboot("soft")
+  expect(web1, "/dev/random")
+
+
+# Answers what QEMU asks of a backend when it starts.
+VHOST_USER = """
+import socket, struct
+server = socket.socket(socket.AF_UNIX)
+server.bind("/run/vhost-user.sock")
+server.listen(1)
+print(flush=True)
+(qemu, _) = server.accept()
+while True:
+  header = qemu.recv(12, socket.MSG_WAITALL)
+  if not header:
+    break
+  (request, _, size) = struct.unpack("=III", header)
+  qemu.recv(size, socket.MSG_WAITALL)
+  if request == 1: # the features; QEMU waits for nothing else
+    qemu.sendall(struct.pack("=IIIQ", request, 5, 8, 1 << 32))
+"""
+
+
+def test_generators_of_kvm_extra(cluster, add):
+  """Without an object, in another process, with odd names, and several."""
+  node = cluster.master
+  node.run("mknod /dev/a:b=c c 1 8")
+  web1 = add("web1.lab.test", "-H 'kvm:kvm_extra=-object"
+             " rng-random\\,filename=/dev/urandom\\,id=rng0 -device"
+             " virtio-rng-pci\\,rng=rng0\\,max-bytes=1024\\,period=1000'")
+  with node.popen("python3 -") as backend:
+    backend.stdin.write(VHOST_USER)
+    backend.stdin.close()
+    backend.stdout.readline()
+    add("web2.lab.test", "-H 'kvm:kvm_extra=-device virtio-rng-pci\\,addr=0x19"
+        " -device virtio-rng-pci\\,id=x\\,addr=0x1a -object"
+        " rng-random\\,filename=/dev/a:b=c\\,id=rng0 -device"
+        " virtio-rng-pci\\,rng=rng0\\,addr=0x1b\\,max-bytes=5\\,period=7"
+        " -chardev socket\\,id=c\\,path=/run/vhost-user.sock -device"
+        " vhost-user-rng-pci\\,chardev=c\\,addr=0x1c'")
+    (rows, lines) = status(node)
+    backend.kill()
+  node.run("rm /dev/a:b=c /run/vhost-user.sock")
+  assert lines[0] == ("web1.lab.test random /dev/urandom 1024 B/1000 ms rng0"
+                      " %#x kvm_extra" % slot_of(web1))
+  assert sorted(lines[1:]) == sorted("web2.lab.test random " + line for line in [
+    "rng-builtin unlimited - 0x19 kvm_extra",
+    "rng-builtin unlimited x 0x1a kvm_extra",
+    "/dev/a:b=c 5 B/7 ms rng0 0x1b kvm_extra",
+    "vhost-user-rng-pci - - 0x1c kvm_extra"])
+  assert [row["restart_needed"] for row in rows.values()] == [False, False]
+
+
+def test_plugged_while_it_runs(cluster, add):
+  """One of ours, and one that somebody else adds by hand."""
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=off")
+  web1.guest.run("true") # it would not let go of a device before
+  web1.qmp("object-add", **{"qom-type": "rng-random", "id": "virtio_rng0",
+                            "filename": "/dev/urandom"})
+  web1.qmp("device_add", driver="virtio-rng-pci", id="virtio_rng0",
+           rng="virtio_rng0", addr="0xb", period=1000, **{"max-bytes": 1024})
+  line = "/dev/urandom 1024 B/1000 ms virtio_rng0 0xb virtio_rng"
+  assert status(cluster.master)[1] == [
+    "web1.lab.test off %s restart needed" % line]
+  web1.modify("-H virtio_rng=urandom")
+  web1.qmp("object-add", **{"qom-type": "rng-builtin", "id": "rng0"})
+  web1.qmp("device_add", driver="virtio-rng-pci", rng="rng0", addr="0x1d",
+           period=1000, **{"max-bytes": 1024})
+  assert status(cluster.master)[1] == [
+    "web1.lab.test urandom " + line,
+    "web1.lab.test urandom rng-builtin 1024 B/1000 ms rng0 0x1d kvm_extra"]
+
+  web1.qmp("device_del", id="virtio_rng0")
+  wait_for(lambda: len(status(cluster.master)[1]) == 1)
+  web1.qmp("object-del", id="rng0") # QEMU does not refuse
+  assert status(cluster.master)[1] == [
+    "web1.lab.test urandom virtio-rng-pci 1024 B/1000 ms - 0x1d kvm_extra"]
+
+
+def test_started_by_0_1(cluster, add):
+  """Version 0.1 had rng0, and no id of the device."""
+  web1 = add("web1.lab.test")
+  cluster.run("sed -i 's/virtio-rng-pci,id=virtio_rng0/virtio-rng-pci/;"
+              " s/=virtio_rng0/=rng0/g' %s/conf/web1.lab.test.runtime" %
+              CONTROL)
+  web1.reboot("soft") # which takes what it starts from there
+  assert "rng-random,filename=/dev/random,id=rng0" in web1.argv()
+  line = "/dev/random 1024 B/1000 ms rng0 %#x virtio_rng" % slot_of(web1)
+  assert status(cluster.master)[1] == ["web1.lab.test random " + line]
+  web1.guest.run("true")
+  web1.migrate()
+  web1.modify("-H virtio_rng=off")
+  assert status(cluster.nodes[1])[1] == [
+    "web1.lab.test off %s restart needed" % line]
+
+
+@contextlib.contextmanager
+def stopped(instance):
+  """As a debugger does it."""
+  kill = "kill -%d %d"
+  instance.cluster.run(kill % (signal.SIGSTOP, instance.pid))
+  try:
+    yield
+  finally:
+    instance.cluster.run(kill % (signal.SIGCONT, instance.pid))
+
+
+@contextlib.contextmanager
+def in_use(instance):
+  """Somebody talks to its monitor."""
+  with socket.socket(socket.AF_UNIX) as monitor:
+    monitor.connect("%s%s/ctrl/%s.qmp" % (instance.cluster.master.root, CONTROL,
+                                          instance.name))
+    monitor.recv(1)
+    yield
+
+
+@contextlib.contextmanager
+def without_a_monitor(instance):
+  path = "%s/ctrl/%s.qmp" % (CONTROL, instance.name)
+  instance.cluster.run("mv {0} {0}.kept".format(path))
+  try:
+    yield
+  finally:
+    instance.cluster.run("mv {0}.kept {0}".format(path))
+
+
+def test_no_answer(cluster, add):
+  """That is said, and the others are told of."""
+  states = [stopped, in_use, without_a_monitor]
+  instances = [add("web%d.lab.test" % i, "-H kvm:virtio_rng=off")
+               for i in range(len(states) + 1)]
+  with contextlib.ExitStack() as stack:
+    for (state, instance) in zip(states, instances):
+      stack.enter_context(state(instance))
+    before = time.monotonic()
+    (rows, lines) = status(cluster.master)
+    assert time.monotonic() - before < 2 * 15 # it was asked twice
+  for (instance, line) in zip(instances[:-1], lines):
+    assert line.startswith("%s off ? - - - - QEMU does not answer: " %
+                           instance.name)
+    row = rows[instance.name]
+    assert row["generators"] is row["restart_needed"] is None
+    assert line.endswith(row["problem"])
+  assert [line.rpartition(": ")[2] for line in lines[:2]] == ["timed out"] * 2
+  fine = ["web%d.lab.test off none - - - -" % i for i in range(len(instances))]
+  assert lines[-1] == fine[-1]
+  assert status(cluster.master)[1] == fine
