@@ -69,7 +69,7 @@ def main():
   text = "%s\n\n%s" % (table.machine(), table.render(lines))
   print("\n%s" % text)
   if arguments.plot:
-    plots.draw(ROOT / "tests/plots", costs, boots)
+    plots.draw(ROOT / "tests/results", costs, boots)
     table.quote(ROOT / "README.rst", text)
   progress("Done")
 
