@@ -39,8 +39,8 @@ def measure_hook(release, deb, progress):
 def main():
   parser = argparse.ArgumentParser(prog="tests/bench")
   parser.add_argument("--plot", action="store_true",
-                      help="draw the pictures of the README, and put the table"
-                      " into it")
+                      help="write tests/results, and what README.rst quotes of"
+                      " it")
   arguments = parser.parse_args()
 
   started = time.monotonic()
@@ -66,11 +66,14 @@ def main():
     lines += guests.lines(boots)
     lines += guests.rate_lines(*guests.measure_rate(cluster, progress))
 
-  text = "%s\n\n%s" % (table.machine(), table.render(lines))
-  print("\n%s" % text)
+  where = table.machine()
+  print("\n%s\n\n%s" % (where, table.render(lines)))
   if arguments.plot:
-    plots.draw(ROOT / "tests/results", costs, boots)
-    table.quote(ROOT / "README.rst", text)
+    results = ROOT / "tests/results"
+    plots.draw(results, costs, boots)
+    (results / "table.rst").write_text(table.page(where, lines))
+    readme = ROOT / "README.rst"
+    readme.write_text(table.quote(readme.read_text(), where, lines))
   progress("Done")
 
 

@@ -1,9 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The pictures that the README shows.
-
-"""
+"""The pictures of what was measured."""
 
 import statistics
 

@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The table, which is a simple one of reStructuredText, too."""
+"""The table, which is a simple one of reStructuredText, and what quotes it."""
 
 import collections
 import datetime
@@ -19,8 +19,36 @@ _TITLES = Line("What", "Command", "Ours", "Ratio", "Theirs, and the limit",
 #: Of the columns; the first one has the line's number
 _WIDTHS = (2,) + Line(21, 26, 16, 6, 22, 20)
 
+#: Lines that the README shows, by how they begin
+QUOTED = ["32 bytes of /dev/random, Debian 12", "No other .pth file, Debian 13",
+          "gnt-instance --version, Debian 13", "Memory of ganeti-noded"]
+
+#: Columns that it shows, and their widths, of 80 characters in all
+_QUOTED_COLUMNS = (0, 1, 3, 4, 5)
+_QUOTED_WIDTHS = (2, 24, 17, 6, 27)
+
 _BEGIN = ".. What follows is by tests/bench --plot.\n\n"
 _END = "\n.. Thus far.\n"
+
+_PAGE = """\
+.. Written by tests/bench --plot, as is what README.rst quotes.
+
+===========================
+What it buys, what it costs
+===========================
+
+.. image:: guests.svg
+   :alt: How long a guest's first program waits for randomness, with each value
+
+.. image:: hook.svg
+   :alt: What the package adds to the start of programs, next to the limits
+
+%s
+
+A ratio is ours to theirs: below 1, ours is less. Instructions are the same on
+each machine. Limits are this project's own. %s
+
+%s"""
 
 
 def spread(values, form="%.2f s"):
@@ -43,22 +71,34 @@ def render(lines):
   @rtype: str
 
   """
-  rule = " ".join("=" * width for width in _WIDTHS)
-  rows = [rule] + _render("No", _TITLES) + [rule]
-  for number, line in enumerate(lines, 1):
-    rows += _render(str(number), line) + [""]
-  rows[-1] = rule
-  return "\n".join(rows) + "\n"
+  return _render([("No", ) + _TITLES] + _number(lines), _WIDTHS)
 
 
-def _render(number, line):
+def _number(lines):
+  return [(str(number), ) + line for number, line in enumerate(lines, 1)]
+
+
+def _render(rows, widths, between="\n"):
+  """Returns a table, the first of whose rows are the titles.
+
+  @type between: str
+  @param between: what separates the others
+
+  """
+  rule = " ".join("=" * width for width in widths) + "\n"
+  titles, *texts = [_render_row(row, widths) for row in rows]
+  return rule + titles + rule + between.join(texts) + rule
+
+
+def _render_row(row, widths):
   cells = [textwrap.wrap(cell, width, break_on_hyphens=False)
-           for cell, width in zip((number,) + line, _WIDTHS)]
+           for cell, width in zip(row, widths)]
   height = max(map(len, cells))
   # Where the first column is empty, the row goes on: nothing else may be there.
-  return [" ".join("%-*s" % (width, cell[i] if i < len(cell) else "")
-                   for width, cell in zip(_WIDTHS, cells)).rstrip()
-          for i in range(height)]
+  lines = [" ".join("%-*s" % (width, cell[i] if i < len(cell) else "")
+                    for width, cell in zip(widths, cells)).rstrip()
+           for i in range(height)]
+  return "\n".join(lines) + "\n"
 
 
 def machine():
@@ -75,14 +115,54 @@ def machine():
            debian, ".".join(os.uname().release.split(".")[:2])))
 
 
-def quote(path, text):
-  """Puts text where the README has that of the last time.
+def missed(lines):
+  """Says which lines miss their limits.
 
-  @type path: Path
-  @type text: str
+  @type lines: list of L{Line}
+  @rtype: str
 
   """
-  readme = path.read_text()
+  numbers = []
+  for number, line in enumerate(lines, 1):
+    limit = re.search(r"; limit ([0-9.]+)$", line.theirs)
+    if limit and float(line.ratio) > float(limit.group(1)):
+      numbers.append(str(number))
+  return ("These lines miss theirs: %s." % ", ".join(numbers) if numbers else
+          "Each is kept.")
+
+
+def page(where, lines):
+  """Returns the page that has all lines, for the folder with the pictures.
+
+  @type where: str
+  @param where: what L{machine} returns
+  @type lines: list of L{Line}
+  @rtype: str
+
+  """
+  return _PAGE % (where, missed(lines), render(lines))
+
+
+def quote(readme, where, lines):
+  """Puts some lines where a README has those of the last time.
+
+  @type readme: str
+  @param readme: its text
+  @type where: str
+  @param where: what L{machine} returns
+  @type lines: list of L{Line}
+  @rtype: str
+
+  """
+  rows = []
+  for start in QUOTED:
+    (row, ) = [row for row in _number(lines) if row[1].startswith(start)]
+    rows.append(row)
+  quoted = _render([[row[i] for i in _QUOTED_COLUMNS]
+                    for row in [("No", ) + _TITLES] + rows],
+                   _QUOTED_WIDTHS, between="")
   before, rest = readme.split(_BEGIN)
   after = rest.split(_END)[1]
-  path.write_text(before + _BEGIN + text + _END + after)
+  return "%s%s%s\n%s%s%s" % (before, _BEGIN, quoted,
+                            "\n".join(textwrap.wrap("%s." % where, 79)) + "\n",
+                            _END, after)

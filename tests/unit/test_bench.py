@@ -35,17 +35,46 @@ def test_functions_make_a_table():
     [str(number)] + list(line) for number, line in enumerate(lines, 1)]
 
 
-def test_table_goes_into_the_readme(tmp_path):
-  readme = tmp_path / "README.rst"
-  readme.write_text((ROOT / "README.rst").read_text())
-  before = readme.read_text()
-  for text in ("first", "second"):
-    table.quote(readme, "A %s text\n" % text)
-  after = readme.read_text()
-  assert "A second text" in after and "A first text" not in after
+def lines(number, figure):
+  """Makes as many lines, of which some are those that the README quotes.
+
+  """
+  result = [table.Line("What %d" % i, "-", "-", "-", "-", "-")
+            for i in range(number)]
+  return result + [table.Line("%s, and more" % what, "command", figure, "0.1",
+                              "of it", "how") for what in table.QUOTED]
+
+
+def test_readme_quotes_some_lines():
+  before = (ROOT / "README.rst").read_text()
+  first = table.quote(before, "First machine", lines(0, "1.5 s"))
+  after = table.quote(first, "Second machine", lines(9, "2.5 s"))
+  assert "First machine" not in after and "1.5 s" not in after
+  assert "\nSecond machine.\n" in after
+  quoted = after[after.index("\n== "):]
+  assert rows(quoted[:quoted.index("\n\n")]) == [
+    [str(number), "%s, and more" % what, "2.5 s", "0.1", "of it"]
+    for number, what in enumerate(table.QUOTED, 10)]
   start = before.index("tests/bench --plot.\n")
   assert after.startswith(before[:start])
   assert after.endswith(before[before.index(".. Thus far."):])
+
+
+def test_readme_and_page_agree():
+  """What is in the tree is of one run."""
+  text = (ROOT / "tests/results/table.rst").read_text()
+  where = next(line for line in text.splitlines() if " cores of " in line)
+  measured = [table.Line(*row[1:]) for row in rows(text)]
+  assert table.page(where, measured) == text
+  readme = (ROOT / "README.rst").read_text()
+  assert table.quote(readme, where, measured) == readme
+
+
+def test_missed_limits():
+  line = table.Line("What", "command", "2", "1.02", "1; limit 1.01", "how")
+  assert table.missed([line, line._replace(ratio="1.01"), line]) == (
+    "These lines miss theirs: 1, 3.")
+  assert table.missed([line._replace(theirs="1 without")]) == "Each is kept."
 
 
 def test_pictures(tmp_path):
