@@ -10,8 +10,6 @@ import re
 import subprocess
 import sys
 
-import docutils.core
-import docutils.nodes
 import pytest
 
 import ganeti_virtio_rng
@@ -404,31 +402,3 @@ def test_metadata_of_methods(kvm):
                "_GenerateKVMRuntime"):
     assert getattr(kvm, name).__name__ == name
     assert "@" in getattr(kvm, name).__doc__
-
-
-def test_lines_of_the_readme(ganeti, hvparams, monkeypatch):
-  """Those for a Ganeti of one's own do what the plugin does."""
-  document = docutils.core.publish_doctree((ROOT / "README.rst").read_text())
-  (section,) = [node for node in document.findall(docutils.nodes.section)
-                if node[0].astext() == "In a Ganeti of your own"]
-  (parameter, validate, append) = [
-    node.astext() for node in section.findall(docutils.nodes.literal_block)]
-  names = {"constants": ganeti.constants, "errors": ganeti.errors,
-           "utils": ganeti.utils, "ganeti_virtio_rng": ganeti_virtio_rng,
-           "hvparams": hvparams, "hvp": hvparams}
-
-  assert (eval("{%s}" % parameter, names)["virtio_rng"] ==
-          ganeti.hv_kvm.KVMHypervisor.PARAMETERS["virtio_rng"])
-
-  exec(validate, names)
-  def fail(value):
-    raise OSError(2, "No such file or directory", "/dev/%s" % value)
-  monkeypatch.setattr(ganeti_virtio_rng, "check_source", fail)
-  with pytest.raises(ganeti.errors.HypervisorError) as context:
-    exec(validate, names)
-  assert str(context.value) == NO_DEVICE
-
-  names["kvm_cmd"] = ["kvm"]
-  exec(append, names)
-  assert names["kvm_cmd"] == ["kvm"] + [arg.replace(PLACE, "")
-                                        for arg in DEVICE]
