@@ -25,10 +25,10 @@ QUOTED = ["32 bytes of /dev/random, Debian 12", "No other .pth file, Debian 13",
 
 #: Columns that it shows, and their widths, of 80 characters in all
 _QUOTED_COLUMNS = (0, 1, 3, 4, 5)
-_QUOTED_WIDTHS = (2, 24, 17, 6, 27)
+_QUOTED_WIDTHS = (2, 22, 16, 6, 30)
 
-_BEGIN = ".. What follows is by tests/bench --plot.\n\n"
-_END = "\n.. Thus far.\n"
+#: What they follow; the two paragraphs after it are replaced.
+_BEGIN = ".. The table is by tests/bench --plot.\n\n"
 
 _PAGE = """\
 .. Written by tests/bench --plot, as is what README.rst quotes.
@@ -161,8 +161,8 @@ def quote(readme, where, lines):
   quoted = _render([[row[i] for i in _QUOTED_COLUMNS]
                     for row in [("No", ) + _TITLES] + rows],
                    _QUOTED_WIDTHS, between="")
-  before, rest = readme.split(_BEGIN)
-  after = rest.split(_END)[1]
-  return "%s%s%s\n%s%s%s" % (before, _BEGIN, quoted,
-                            "\n".join(textwrap.wrap("%s." % where, 79)) + "\n",
-                            _END, after)
+  (before, rest) = readme.split(_BEGIN)
+  after = rest.split("\n\n", 2)[2]
+  return "%s%s%s\n%s\n\n%s" % (before, _BEGIN, quoted,
+                              "\n".join(textwrap.wrap("%s." % where, 80)),
+                              after)

@@ -55,9 +55,8 @@ def test_readme_quotes_some_lines():
   assert rows(quoted[:quoted.index("\n\n")]) == [
     [str(number), "%s, and more" % what, "2.5 s", "0.1", "of it"]
     for number, what in enumerate(table.QUOTED, 10)]
-  start = before.index("tests/bench --plot.\n")
-  assert after.startswith(before[:start])
-  assert after.endswith(before[before.index(".. Thus far."):])
+  assert after.startswith(before[:before.index("tests/bench --plot.\n")])
+  assert after.endswith(before[before.index("\n\nHow it works\n"):])
 
 
 def test_readme_and_page_agree():

@@ -190,6 +190,15 @@ def test_version_of_the_man_page():
   assert "\n:Version: %s\n" % ganeti_virtio_rng.__version__ in page
 
 
+def test_man_page_has_two_names():
+  """The parameter's, too."""
+  (package, ) = (ROOT / "build/package").glob("ganeti-virtio-rng_*.deb")
+  contents = subprocess.run(["dpkg-deb", "--contents", str(package)],
+                            check=True, stdout=subprocess.PIPE, text=True)
+  assert re.search(r" (\./usr/share/man/man8/)virtio_rng\.8\.gz"
+                   r" -> ganeti-virtio-rng\.8\.gz\n", contents.stdout)
+
+
 def test_oldest_python_is_the_same_everywhere():
   oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$",
                      (ROOT / "setup.py").read_text(), re.M).groups()
@@ -197,7 +206,16 @@ def test_oldest_python_is_the_same_everywhere():
           (ROOT / "debian/control").read_text())
 
 
-def test_readme_is_what_docutils_understands():
+@pytest.mark.parametrize("name", [
+  "README.rst", "NEWS.rst", "debian/ganeti-virtio-rng.8.rst",
+  "tests/README.rst", "tests/results/table.rst"])
+def test_documents_are_what_docutils_understands(name):
   docutils.core.publish_string(
-    (ROOT / "README.rst").read_text(), writer_name="null",
+    (ROOT / name).read_text(), writer_name="null",
     settings_overrides={"halt_level": 2, "report_level": 5})
+
+
+def test_readme_is_two_screens():
+  lines = (ROOT / "README.rst").read_text().splitlines()
+  assert len(lines) <= 200
+  assert max(map(len, lines)) <= 80
