@@ -9,7 +9,6 @@ one.
 """
 
 import json
-import re
 import shlex
 
 from typing import Any, Callable, Dict, List
@@ -20,8 +19,6 @@ from ganeti_virtio_rng import HV_VIRTIO_RNG, MAX_BYTES, PERIOD
 _FOLDERS = ("/machine/peripheral", "/machine/peripheral-anon")
 
 _TYPES = ("child<virtio-rng-", "child<vhost-user-rng")
-
-_OUR_ID = re.compile("virtio_rng[0-9]+")
 
 #: What QEMU says where max-bytes is not given
 _UNLIMITED = 2 ** 63 - 1
@@ -85,7 +82,7 @@ def _describe(execute: "Callable[..., Any]", folder: str, child: str, kvm: Any,
     "slot": device["addr"] >> 3 if "addr" in device else None,
     }
   if ident is not None:
-    ours = bool(_OUR_ID.fullmatch(ident)) and ident == result["id"]
+    ours = ident.startswith(HV_VIRTIO_RNG) and ident == result["id"]
   else:
     ours = _is_of_0_1(result, kvm, name)
   result["from"] = HV_VIRTIO_RNG if ours else "kvm_extra"

@@ -108,6 +108,7 @@ def test_wheel(wheel):
     "ganeti_virtio_rng/extensions/objects.py",
     "ganeti_virtio_rng/placement.py",
     "ganeti_virtio_rng/py.typed",
+    "ganeti_virtio_rng/running.py",
     "ganeti_virtio_rng_fallback.py",
     "ganeti_virtio_rng_finder.py",
     "ganeti_virtio_rng_loader.py",
