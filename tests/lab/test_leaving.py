@@ -144,7 +144,7 @@ def test_clear_waits(cluster, with_values, add):
   """
   web2 = add("web2.lab.test", start=False)
   with_values.start("--paused") # and so it doesn't hear that it is to stop
-  cluster.run("gnt-instance stop --timeout=20 --submit web1.lab.test")
+  cluster.run("gnt-instance stop --timeout=900 --submit web1.lab.test")
   wait_for(lambda: "SHUTDOWN" in cluster.run("gnt-job list --running").stdout)
   for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
     process = waiting(cluster)
@@ -160,6 +160,7 @@ def test_clear_waits(cluster, with_values, add):
   process = waiting(cluster)
   web2.modify("-H virtio_rng=urandom") # while it waits
   assert process.poll() is None
+  with_values.node.run("kill -9 %d" % with_values.pid) # which ends the job
   (stdout, _) = process.communicate(timeout=120)
   assert process.returncode == 0
   assert "gnt-instance modify -H virtio_rng=urandom web2.lab.test" in stdout
