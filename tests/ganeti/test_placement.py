@@ -272,6 +272,30 @@ def test_machine(ganeti, place, machine, kvm_extra):
   assert "q35" in machine or slot == SLOT
 
 
+def test_bridge_that_is_called_as_the_bus(ganeti, build, hvparams):
+  """On another machine, it is where Ganeti's addresses are."""
+  config = {"machine_version": "q35",
+            "kvm_extra": "-device pcie-pci-bridge,id=pci.0"}
+  assert build("off", nics=2, **config).error is None
+  assert build("random", nics=2, **config).error is None
+  hvparams.update(config)
+  (kvm_cmd, *_) = ganeti.generate_runtime(hvparams, nics=2)
+  assert kvm_cmd[-1].endswith(",bus=pci.0,addr=0xb")
+
+
+def test_many_drives_at_one_controller(place):
+  """Only the controller is on the bus."""
+  drives = ["-drive if=none,id=d{0},file=null-co://,format=raw"
+            " -device scsi-hd,drive=d{0}".format(n) for n in range(27)]
+  assert place(kvm_extra=" ".join(["-device virtio-scsi"] + drives)) == SLOT
+
+
+def test_room_for_hotplugs(place):
+  """Ganeti has taken all slots but one above the reservation."""
+  assert place(nics=8, disks=11,
+               kvm_extra="-fw_cfg name=opt/a,string=b") == SLOT
+
+
 def test_machine_in_kvm_extra(place):
   place(kvm_extra="-machine usb=off -M type=q35,usb=off")
   assert place(kvm_extra="-machine q35 -M pc -machine usb=off") == SLOT
