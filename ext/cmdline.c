@@ -464,7 +464,6 @@ static size_t json_character(struct span *rest, char *bytes)
 {
     static const char names[] = "bfnrt", meant[] = "\b\f\n\r\t";
     int32_t code = json_code_unit(*rest);
-    const char *name;
 
     if (code >= 0) {
         int32_t low;
@@ -478,6 +477,8 @@ static size_t json_character(struct span *rest, char *bytes)
         return encode_utf8(code, bytes);
     }
     if (rest->text[0] == '\\' && rest->length > 1) {
+        const char *name;
+
         *rest = span_from(*rest, 1);
         name = memchr(names, rest->text[0], sizeof(names) - 1);
         bytes[0] = *(name ? &meant[name - names] : rest->text);
