@@ -278,7 +278,7 @@ static bool next_set(struct cmdline_properties *at,
     struct cmdline_option set;
     struct span group, id, key;
 
-    if (!at->id.text || !at->later.has_set) {
+    if (at->id.length == 0 || !at->later.has_set) {
         return false;
     }
     while (next_option(&at->later, &set)) {

@@ -39,36 +39,64 @@ static const char *property(const char *options, const char *key, char *value,
     return NULL;
 }
 
-/*
- * Whether an object of the command line, if it isn't JSON, has the id.  A
- * doubled comma is part of a value, here until the next that is alone.
- */
-static int has_object(const char *cmdline, size_t size, const char *id)
+static int is_read(const char *option)
 {
-    const char *end = cmdline + size, *previous = "";
+    return is_option(option, "-object") || is_option(option, "-device");
+}
 
-    for (const char *arg = cmdline; arg < end; arg += strlen(arg) + 1) {
-        int is_object = strcmp(previous, "-object") == 0 ||
-                        strcmp(previous, "--object") == 0;
-        int is_value = is_object || strcmp(previous, "-device") == 0 ||
-                       strcmp(previous, "--device") == 0;
-        size_t start = 0, length = strlen(arg);
+/* Whether a later -set gives the id to the option, whose first id is own. */
+static int set_has_id(const char *at, const char *end, const char *group,
+                      const char *own, const char *id)
+{
+    const char *option, *argument;
+    size_t length = strlen(group), own_length = strlen(own);
 
-        for (size_t i = 0; is_object && arg[0] != '{' && i <= length; i++) {
-            if (arg[i] == ',' && arg[i + 1] == ',') {
-                i++;
-            } else if (arg[i] == ',' || arg[i] == '\0') {
-                if (i - start == strlen(id) + 3 &&
-                    memcmp(arg + start, "id=", 3) == 0 &&
-                    memcmp(arg + start + 3, id, strlen(id)) == 0) {
-                    return 1;
-                }
-                start = i + 1;
-            }
+    while ((argument = next_argument(&at, end, &option))) {
+        if (is_option(option, "-set") && *own && !strchr(own, '.') &&
+            strncmp(argument, group, length) == 0 && argument[length] == '.' &&
+            strncmp(argument + length + 1, own, own_length) == 0 &&
+            strncmp(argument + length + 1 + own_length, ".id=", 4) == 0 &&
+            strcmp(argument + length + 1 + own_length + 4, id) == 0) {
+            return 1;
         }
-        previous = is_value ? "" : arg;
     }
     return 0;
+}
+
+/* Whether an -object or -device that isn't JSON has the id. */
+static int has_id(const char *cmdline, size_t size, const char *id)
+{
+    const char *end = cmdline + size, *at = cmdline, *option, *argument;
+    char *key = malloc(size + 16), *value = malloc(size + 16);
+    char *own = malloc(size + 16);
+    int found = 0;
+
+    EXPECT(key && value && own);
+    while (!found && (argument = next_argument(&at, end, &option))) {
+        const char *implied = "driver or qom-type";
+        int ids = 0;
+
+        *own = '\0';
+        if (!is_read(option) || *argument == '{') {
+            continue;
+        }
+        while ((argument = next_property(argument, implied, key, value))) {
+            implied = NULL;
+            if (strcmp(key, "id") == 0) {
+                found |= strcmp(value, id) == 0;
+                if (ids++ == 0) {
+                    strcpy(own, value);
+                }
+            }
+        }
+        found |= set_has_id(at, end, strstr(option, "device") ? "device"
+                                                              : "object",
+                            own, id);
+    }
+    free(own);
+    free(value);
+    free(key);
+    return found;
 }
 
 /* One object and one device, with what they must have and nothing else. */
@@ -82,11 +110,13 @@ static void expect_pair(const struct virtio_rng_argv *argv, const char *device,
     EXPECT(property(argv->object, "filename", value, sizeof(value)));
     EXPECT(strcmp(value, device) == 0);
     EXPECT(property(argv->object, "id", id, room));
-    EXPECT(strncmp(id, "rng", 3) == 0);
-    EXPECT(strspn(id + 3, "0123456789") == strlen(id + 3) && id[3]);
+    EXPECT(strncmp(id, "virtio_rng", 10) == 0);
+    EXPECT(strspn(id + 10, "0123456789") == strlen(id + 10) && id[10]);
 
     EXPECT(strncmp(argv->device, "virtio-rng-pci,", 15) == 0);
-    EXPECT(pieces(argv->device) == (slot ? 6 : 4));
+    EXPECT(pieces(argv->device) == (slot ? 7 : 5));
+    EXPECT(property(argv->device, "id", value, sizeof(value)));
+    EXPECT(strcmp(value, id) == 0);
     EXPECT(property(argv->device, "rng", value, sizeof(value)));
     EXPECT(strcmp(value, id) == 0);
     EXPECT(property(argv->device, "max-bytes", value, sizeof(value)));
@@ -121,25 +151,24 @@ static void expect_respect(const struct virtio_rng_source *source,
                            const struct virtio_rng_argv *argv, const char *id)
 {
     struct virtio_rng_argv again;
-    char text[256], other[16];
+    static const char *const forms[] = {
+        "%cx%c-object%ca,id=%s", "%cx%c--device%ca,id=%s",
+        "%cx%c-object%c{\"id\":\"%s\"}", "%cx%c-device%c{'a':1,'id':'%s'}"};
+    char text[384], other[32];
     int length;
 
-    /* An option that has no value yet takes the first, or what is before. */
+    /* An option that has no value yet takes the "x", or what is before it. */
     length = snprintf(text, sizeof(text), "%cx%c-object%c%s%c-device%c%s", 0, 0,
                       0, argv->object, 0, 0, argv->device);
     again = build_after(source, data, size, text, length);
     EXPECT(!again.object[0] && !again.device[0]);
 
-    length = snprintf(text, sizeof(text), "%cx%c-object%ca,id=%s", 0, 0, 0, id);
-    again = build_after(source, data, size, text, length);
-    EXPECT(property(again.object, "id", other, sizeof(other)));
-    EXPECT(strcmp(other, id) != 0);
-
-    length = snprintf(text, sizeof(text), "%cx%c-object%c{\"id\":\"%s\"}", 0, 0,
-                      0, id);
-    again = build_after(source, data, size, text, length);
-    EXPECT(property(again.object, "id", other, sizeof(other)));
-    EXPECT(strcmp(other, id) != 0);
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        length = snprintf(text, sizeof(text), forms[i], 0, 0, 0, id);
+        again = build_after(source, data, size, text, length);
+        EXPECT(property(again.object, "id", other, sizeof(other)));
+        EXPECT(strcmp(other, id) != 0);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -147,7 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct virtio_rng_argv argv;
     const struct virtio_rng_source *source;
     unsigned int slot;
-    char id[16];
+    char id[32];
     char *cmdline;
 
     /*
@@ -179,12 +208,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (argv.object[0]) {
         expect_pair(&argv, source->device, slot, id, sizeof(id));
         expect_respect(source, data, size, &argv, id);
-        EXPECT(!has_object(cmdline, size + 1, id));
-        for (unsigned long n = strtoul(id + 3, NULL, 10); n > 0; n--) {
+        EXPECT(!has_id(cmdline, size + 1, id));
+        for (unsigned long n = strtoul(id + 10, NULL, 10); n > 0; n--) {
             /* the first that is free, unless the others are in JSON */
-            snprintf(id, sizeof(id), "rng%lu", n - 1);
+            snprintf(id, sizeof(id), "virtio_rng%lu", n - 1);
             EXPECT(memchr(cmdline, '{', size) ||
-                   has_object(cmdline, size + 1, id));
+                   has_id(cmdline, size + 1, id));
         }
     }
     free(cmdline);

@@ -24,8 +24,11 @@ from ganeti_virtio_rng import _core
 ROOT = pathlib.Path(__file__).parents[2]
 
 #: A command line with a taken id, with what is no string, and with surrogates
-CMDLINE = ["kvm", "-object", "iothread,id=rng0", "-device", 5, "-m",
-           "-device", "e1000,id=\udcff"]
+CMDLINE = ["kvm", "-object", "iothread,id=virtio_rng0", "-device", 5, "-S",
+           "-device", "e1000,id=\udcff", "-set", "device.\udcff.x=y"]
+
+#: All that is read in another way
+OPTIONS = ["-S", "-device", '{"a":{"b":[1,"\\u0030"]},"c":true}', "-M", "a,b"]
 
 
 def load():
@@ -62,6 +65,11 @@ CALLS = pytest.mark.parametrize("function, args", [
   (_core.build_argv, ("random", (), "1")),
   (_core.build_argv, ("random", "kvm")),
   (_core.build_argv, ()),
+  (_core.read_options, (CMDLINE, )),
+  (_core.read_options, (OPTIONS, )),
+  (_core.read_options, (tuple(OPTIONS), )),
+  (_core.read_options, ([], )),
+  (_core.read_options, ("kvm", )),
   ], ids=lambda value: getattr(value, "__name__", None) or repr(value)[:40])
 
 
@@ -164,7 +172,8 @@ def test_threads_and_forks():
     assert _core.check("urandom") and not _core.check("foo")
     assert _core.check_source("random") is None
     argv = _core.build_argv("random", CMDLINE, slot)
-    assert argv[1].endswith(",id=rng1") and argv[3].endswith(hex(slot))
+    assert argv[1].endswith(",id=virtio_rng1") and argv[3].endswith(hex(slot))
+    assert _core.read_options(CMDLINE)[2][1]["x"] == "y"
     with pytest.raises(ValueError):
       _core.build_argv("random", CMDLINE, slot + 32)
 
@@ -204,7 +213,7 @@ import gc, sys
 sys.path.insert(0, %r)
 for _ in range(10):
   import ganeti_virtio_rng
-  assert ganeti_virtio_rng.build_argv("random")[1].endswith("id=rng0")
+  assert ganeti_virtio_rng.build_argv("random")[1].endswith("id=virtio_rng0")
   try:
     ganeti_virtio_rng.build_argv("foo")
   except ValueError:

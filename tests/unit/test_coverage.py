@@ -63,13 +63,14 @@ def lines(tmp_path_factory):
   run(sys.executable, "-m", "pytest", "-p", "no:xdist", "-p",
       "no:cacheprovider", *TESTS, cwd=path / "tests/unit")
   run("gcc", "--coverage", "-O0", "-std=c11", "-D_GNU_SOURCE", "-Iext",
-      "ext/argv.c", "ext/source.c", "tests/core/test_core.c", "-lcmocka",
+      "ext/argv.c", "ext/cmdline.c", "ext/source.c",
+      "tests/core/test_core.c", "-lcmocka",
       "-o", "test_core", cwd=path)
   run("./test_core", cwd=path)
 
   run("gcovr", "--filter", "ext/", "--json", "coverage.json", cwd=path)
   report = json.loads((path / "coverage.json").read_text())
-  assert len(report["files"]) == 3
+  assert len(report["files"]) == 5
   result = []
   for file in report["files"]:
     source = (path / file["file"]).read_text().splitlines()

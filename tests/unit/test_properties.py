@@ -17,6 +17,7 @@ from ganeti_virtio_rng import VALUES
 from ganeti_virtio_rng import build_argv
 from ganeti_virtio_rng import check
 from ganeti_virtio_rng import check_source
+from ganeti_virtio_rng import read_options
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
@@ -87,9 +88,10 @@ def content(value):
 DRIVERS = st.sampled_from(["virtio-rng-pci", "virtio-rng", "vhost-user-rng-pci",
                            "virtio-rng-pci-transitional", "virtio-balloon",
                            "virtio-rngs", "e1000", "rng", ""])
-IDS = st.one_of(st.integers(0, 12).map("rng{}".format),
-                st.sampled_from(["", "rng", "rng00", "rng01", "xrng0", "rng0x",
-                                 "rng-1", "RNG0"]))
+IDS = st.one_of(st.integers(0, 12).map("virtio_rng{}".format),
+                st.sampled_from(["", "rng0", "virtio_rng", "virtio_rng00",
+                                 "virtio_rng01", "xvirtio_rng0", "virtio_rng-1",
+                                 "virtio_rng0x", "VIRTIO_RNG0"]))
 #: (kind of the option, the properties that it gives)
 OPTIONS = st.lists(st.tuples(
   st.sampled_from(["-device", "--device", "-object", "--object", "-name"]),
@@ -183,22 +185,111 @@ def test_any_command_line(value, options, pci_slot):
     assert argv == []
     return
 
-  taken = set(ident for option, _, _, ident in options
-              if option.endswith("object"))
-  number = next(n for n in range(len(taken) + 1) if "rng%d" % n not in taken)
+  taken = set(ident for option, _, _, ident in options if option != "-name")
+  number = next(n for n in range(len(taken) + 1)
+                if "virtio_rng%d" % n not in taken)
   place = ",bus=pci.0,addr=%s" % hex(pci_slot) if pci_slot else ""
   assert argv == [
-    "-object", "rng-random,filename=/dev/%s,id=rng%d" % (value, number),
-    "-device", "virtio-rng-pci,rng=rng%d,max-bytes=1024,period=1000%s" %
-    (number, place)]
+    "-object", "rng-random,filename=/dev/%s,id=virtio_rng%d" % (value, number),
+    "-device", "virtio-rng-pci,id=virtio_rng%d,rng=virtio_rng%d,"
+    "max-bytes=1024,period=1000%s" % (number, number, place)]
   assert build_argv(value, kvm_cmd + argv) == []
+
+
+#: What options begin with, and what may surround it
+ARGUMENTS = st.lists(st.one_of(
+  st.sampled_from(["-device", "--device", "-object", "--object", "-set",
+                   "--set", "-name", "-S", "--usb", "-no-shutdown", "-x", "-",
+                   "--", "", 5, "kvm", "-audio", "-append"]),
+  st.sampled_from(["virtio-rng-pci", "e1000,id=virtio_rng0", "x,id=a",
+                   "{'driver':'virtio-rng-pci'}", "{'id':'virtio_rng1'}",
+                   "device.a.driver=virtio-rng-pci",
+                   "object.a.id=virtio_rng2", "device.a.driver=x"])),
+  max_size=12)
+
+
+@settings(max_examples=1000)
+@given(ARGUMENTS)
+def test_build_argv_reads_as_read_options(kvm_cmd):
+  """Though it converts only a part of the command line."""
+  found = [properties for option, properties in read_options(kvm_cmd)
+           if option in ("device", "object")]
+  drivers = [properties.get("driver") for option, properties in
+             read_options(kvm_cmd) if option == "device"]
+  argv = build_argv("random", kvm_cmd)
+  if "virtio-rng-pci" in drivers:
+    assert argv == []
+  else:
+    ids = [properties.get("id") for properties in found]
+    number = next(n for n in range(13) if "virtio_rng%d" % n not in ids)
+    assert argv[1].endswith(",id=virtio_rng%d" % number)
+
+
+TEXTS = st.text(st.characters(blacklist_characters="\0"))
+
+
+@given(st.dictionaries(TEXTS.filter(lambda key: not set(key) & set("=,")),
+                       TEXTS))
+def test_read_pairs(properties):
+  """What is written as QEMU's documentation says is read as it was."""
+  text = ",".join("%s=%s" % (key, value.replace(",", ",,"))
+                  for key, value in properties.items())
+  for option in ("-device", "--drive"):
+    if not (option == "-device" and text.startswith("{")):
+      assert (read_options([option, text, "-S"]) ==
+              [(option.lstrip("-"), properties)])
+
+
+def flat(value, prefix=""):
+  """Returns the items of nested JSON, their keys joined by dots.
+
+  """
+  result = {}
+  items = value.items() if isinstance(value, dict) else enumerate(value)
+  for key, item in items:
+    key = prefix + str(key)
+    if isinstance(item, (dict, list)):
+      result.update(flat(item, key + "."))
+    elif isinstance(item, bool):
+      result[key] = "on" if item else "off"
+    elif item is None:
+      result[key] = "null"
+    else:
+      result[key] = item
+  return result
+
+
+@given(st.dictionaries(TEXTS, st.recursive(
+  st.one_of(TEXTS, st.integers(-2 ** 63, 2 ** 64), st.booleans(), st.none()),
+  lambda inner: st.one_of(st.lists(inner), st.dictionaries(TEXTS, inner)))),
+  st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_read_json(value, ensure_ascii, indent):
+  """Python's json module writes and reads what the reader reads."""
+  text = json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
+  assert read_options(["-object", text]) == [("object", flat(json.loads(text)))]
+
+
+@given(ANYTHING, st.lists(st.one_of(ANYTHING, ARGUMENTS)))
+def test_read_anything(kvm_cmd, items):
+  """Strings and integers come of it, or a TypeError."""
+  try:
+    result = read_options(kvm_cmd)
+  except (TypeError, Mine):
+    result = []
+  result += read_options(items)
+  items = [item for some in items if isinstance(some, list) for item in some]
+  result += read_options(items)
+  for option, properties in result:
+    assert type(option) is str and type(properties) is dict
+    for key, value in properties.items():
+      assert type(key) is str and type(value) in (str, int)
 
 
 @example("random", ["-device", "x,\ud800" * 1000000, "x" * 1000000])
 @given(st.sampled_from(["random", "urandom"]), st.lists(ANYTHING))
 def test_arbitrary_items(value, kvm_cmd):
   argv = build_argv(value, kvm_cmd)
-  assert len(argv) == 4 and argv[1].endswith(",id=rng0")
+  assert len(argv) == 4 and argv[1].endswith(",id=virtio_rng0")
 
 
 @given(st.lists(STRINGS), OPTIONS, st.sampled_from([str, hostile(str)]),
@@ -208,6 +299,8 @@ def test_lists_that_lie(items, options, kind, length):
   shown = [arg for option in options for arg in write(*option)]
   assert (build_argv("random", Liar(items, map(kind, shown), length)) ==
           build_argv("random", shown))
+  assert (read_options(Liar(items, map(kind, shown), length)) ==
+          read_options(shown))
 
 
 def test_lists_that_raise():
