@@ -7,7 +7,6 @@ import pathlib
 import sys
 import textwrap
 import threading
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))

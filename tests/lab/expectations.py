@@ -1,11 +1,19 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What tests look at, in Ganeti, in QEMU and in the guest."""
+"""What tests look at and wait for, in Ganeti, in QEMU and in the guest."""
 
 import contextlib
 import json
 import re
+import time
+
+from ganeti_virtio_rng import build_argv
+
+PACKAGE = "/usr/lib/python3/dist-packages/ganeti_virtio_rng"
+
+#: Of our generator
+IDENT = build_argv("random")[1].rpartition("=")[2]
 
 LIMIT = "max-bytes=1024,period=1000"
 
@@ -130,3 +138,79 @@ def expect(instance, source, slot=SLOT):
   assert current == "virtio_rng.0\n"
   assert in_guest == ["/sys/bus/pci/devices/0000:00:%02x.0/device" % slot]
   instance.guest.run("dmesg | grep 'crng init done'") # or it fails
+
+
+def wait_for(condition, seconds=30):
+  """Waits for the guest, which has its own pace.
+
+  """
+  deadline = time.monotonic() + seconds
+  while not condition():
+    assert time.monotonic() < deadline
+    time.sleep(0.2)
+
+
+def verify(cluster):
+  """What gnt-cluster verify complains of; a lab is never free of complaints.
+
+  """
+  output = cluster.run("gnt-cluster verify", check=False).stdout
+  return sorted(line.partition("ERROR")[2] for line in output.splitlines()
+                if "ERROR" in line)
+
+
+def daemons(node):
+  return {name: node.run("cat /run/ganeti/ganeti-%s.pid" % name).stdout
+          for name in ("noded", "rapi")}
+
+
+def restart(node):
+  for action in ("stop", "start"):
+    node.run("/usr/lib/ganeti/daemon-util %s ganeti-noded" % action)
+
+
+@contextlib.contextmanager
+def replaced(node, path, command):
+  """A file of a node as the command writes it, for a while.
+
+  """
+  node.run("cp -a {0} {0}.kept && {1} < {0}.kept > {0}.new &&"
+           " chmod --reference={0}.kept {0}.new && mv {0}.new {0}".format(
+             path, command))
+  try:
+    yield
+  finally:
+    node.run("mv {0}.kept {0}".format(path))
+
+
+def status(node, names=""):
+  """Runs the command, and looks at both of its outputs.
+
+  @return: dict from an instance's name to what is said of it, and the table's
+      lines without its header
+
+  """
+  command = "ganeti-virtio-rng status %s" % names
+  lines = node.run(command).stdout.splitlines()
+  assert lines[0].split() == ["Instance", "Configured", "Source", "Rate", "Id",
+                              "Slot", "From", "Note"]
+  rows = json.loads(node.run(command + " --json").stdout)
+  return ({row["instance"]: row for row in rows},
+          [" ".join(line.split()) for line in lines[1:]])
+
+
+def slot_of(instance):
+  """The slot of its only generator.
+
+  @rtype: int
+
+  """
+  [slot] = [slot for (slot, _), device in pci(instance).items()
+            if device == RNG]
+  return slot
+
+
+def ours(instance, source):
+  """What the table says of a generator that the parameter gave."""
+  return "%s 1024 B/1000 ms %s %#x virtio_rng" % (source, IDENT,
+                                                  slot_of(instance))

@@ -5,9 +5,9 @@
 
 import re
 
-from .expectations import cluster_parameter
-from .expectations import disks_can_be_sent
-from .expectations import values
+from lab.expectations import cluster_parameter
+from lab.expectations import disks_can_be_sent
+from lab.expectations import values
 
 
 def test_export(cluster, deb, add):

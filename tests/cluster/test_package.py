@@ -8,15 +8,15 @@ import os
 import pathlib
 import subprocess
 
-import pytest
 
 from benchmark import hook
 
-from .node import Node
-from .node import Rack
+from lab.expectations import PACKAGE
+from lab.expectations import restart
+from lab.node import Node
+from lab.node import Rack
 
 ROOT = pathlib.Path(__file__).parents[2]
-PACKAGE = "/usr/lib/python3/dist-packages/ganeti_virtio_rng"
 
 
 @contextlib.contextmanager
@@ -33,11 +33,6 @@ def damaged(node, path, command):
   finally:
     node.run("mv -f {0}.kept {0}".format(path))
     restart(node)
-
-
-def restart(node):
-  for action in ("stop", "start"):
-    node.run("/usr/lib/ganeti/daemon-util %s ganeti-noded" % action)
 
 
 def expect_ganeti_works(cluster, reason):

@@ -5,22 +5,10 @@
 
 import re
 
-from .expectations import expect
-from .expectations import values
-
-
-def verify(cluster):
-  """What gnt-cluster verify complains of; a lab is never free of complaints.
-
-  """
-  output = cluster.run("gnt-cluster verify", check=False).stdout
-  return sorted(line.partition("ERROR")[2] for line in output.splitlines()
-                if "ERROR" in line)
-
-
-def daemons(node):
-  return {name: node.run("cat /run/ganeti/ganeti-%s.pid" % name).stdout
-          for name in ("noded", "rapi")}
+from lab.expectations import daemons
+from lab.expectations import expect
+from lab.expectations import values
+from lab.expectations import verify
 
 
 def test_node_daemon_first(bare_cluster, deb):

@@ -14,13 +14,13 @@ import time
 
 import pytest
 
-from .expectations import RNG
-from .expectations import expect
-from .expectations import pci
-from .test_commands import ours
-from .test_commands import slot_of
-from .test_commands import status
-from .test_lifecycle import wait_for
+from lab.expectations import RNG
+from lab.expectations import expect
+from lab.expectations import ours
+from lab.expectations import pci
+from lab.expectations import slot_of
+from lab.expectations import status
+from lab.expectations import wait_for
 
 CONTROL = "/run/ganeti/kvm-hypervisor"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from . import TESTED
-from .cluster import Cluster
-from .cluster import Instance
-from .guest import Guest
-from .guest import GuestError
+from lab import TESTED
+from lab.cluster import Cluster
+from lab.cluster import Instance
+from lab.guest import Guest
+from lab.guest import GuestError
 
 pytest.register_assert_rewrite("lab.expectations")
 

@@ -5,8 +5,8 @@
 
 import contextlib
 
-from .expectations import configuration
-from .expectations import expect
+from lab.expectations import configuration
+from lab.expectations import expect
 
 
 @contextlib.contextmanager

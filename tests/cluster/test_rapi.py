@@ -3,8 +3,8 @@
 
 """The parameter through the remote API, by Ganeti's own client."""
 
-from .cluster import Instance
-from .expectations import expect
+from lab.cluster import Instance
+from lab.expectations import expect
 
 SCRIPT = """
 import glob

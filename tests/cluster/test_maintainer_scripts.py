@@ -13,12 +13,12 @@ import subprocess
 
 import pytest
 
-from . import TESTED
-from . import cluster as lab_cluster
-from . import node as lab_node
-from .test_lifecycle import wait_for
-from .test_rollout import daemons
-from .test_rollout import verify
+from lab import TESTED
+from lab import cluster as lab_cluster
+from lab import node as lab_node
+from lab.expectations import daemons
+from lab.expectations import verify
+from lab.expectations import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -10,9 +10,9 @@ import os
 import time
 import uuid
 
-from .expectations import RNG
-from .expectations import configuration
-from .expectations import pci
+from lab.expectations import RNG
+from lab.expectations import configuration
+from lab.expectations import pci
 
 
 def test_forty_started_together(bare_cluster, deb):

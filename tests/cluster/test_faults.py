@@ -14,15 +14,15 @@ import re
 
 import pytest
 
-from . import TESTED
-from .cluster import Instance
-from .expectations import configuration
-from .expectations import essence
-from .expectations import expect
-from .expectations import values
-from .test_commands import replaced
-from .test_lifecycle import wait_for
-from .test_rollout import verify
+from lab import TESTED
+from lab.cluster import Instance
+from lab.expectations import configuration
+from lab.expectations import essence
+from lab.expectations import expect
+from lab.expectations import replaced
+from lab.expectations import values
+from lab.expectations import verify
+from lab.expectations import wait_for
 
 # Each step is a run of its own, so one release must do.
 pytestmark = pytest.mark.parametrize("release", TESTED[-1:], indirect=True)

@@ -8,14 +8,14 @@ import signal
 
 import pytest
 
-from .expectations import cluster_parameter
-from .expectations import configuration
-from .expectations import essence
-from .expectations import expect
-from .expectations import values
-from .test_commands import replaced
-from .test_lifecycle import wait_for
-from .test_rollout import verify
+from lab.expectations import cluster_parameter
+from lab.expectations import configuration
+from lab.expectations import essence
+from lab.expectations import expect
+from lab.expectations import replaced
+from lab.expectations import values
+from lab.expectations import verify
+from lab.expectations import wait_for
 
 
 def test_story(bare_cluster, deb):

@@ -9,12 +9,12 @@ import subprocess
 
 import pytest
 
-from . import TESTED
-from .draining import drain
-from .draining import latency
-from .expectations import cluster_parameter
-from .expectations import values
-from .test_lifecycle import wait_for
+from lab import TESTED
+from lab.draining import drain
+from lab.draining import latency
+from lab.expectations import cluster_parameter
+from lab.expectations import values
+from lab.expectations import wait_for
 
 #: How long guests draw
 SECONDS = float(os.environ.get("HOSTILE_SECONDS", "10"))

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from .expectations import cluster_parameter
-from .expectations import configuration
-from .expectations import expect
-from .expectations import values
+from lab.expectations import cluster_parameter
+from lab.expectations import configuration
+from lab.expectations import expect
+from lab.expectations import values
 
 
 def test_default_of_a_new_cluster(cluster, web1):

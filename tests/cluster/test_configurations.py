@@ -13,12 +13,12 @@ import shlex
 
 import pytest
 
-from .expectations import CURRENT
-from .expectations import LIMIT
-from .expectations import RNG
-from .expectations import SLOT
-from .expectations import expect
-from .expectations import pci
+from lab.expectations import CURRENT
+from lab.expectations import LIMIT
+from lab.expectations import RNG
+from lab.expectations import SLOT
+from lab.expectations import expect
+from lab.expectations import pci
 
 NIC = "--net 0:mode=bridged,link=br0"
 

@@ -3,11 +3,11 @@
 
 """What happens to a cluster in the years after its installation."""
 
-from .cluster import Cluster
-from .cluster import Instance
-from .expectations import configuration
-from .expectations import expect
-from .test_rollout import verify
+from lab.cluster import Cluster
+from lab.cluster import Instance
+from lab.expectations import configuration
+from lab.expectations import expect
+from lab.expectations import verify
 
 
 def test_master_failover(cluster, web1):

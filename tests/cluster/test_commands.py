@@ -8,15 +8,17 @@ import json
 
 import pytest
 
-from ganeti_virtio_rng import build_argv
 
-from .expectations import RNG
-from .expectations import cluster_parameter
-from .expectations import expect
-from .expectations import pci
-from .test_lifecycle import wait_for
-from .test_package import PACKAGE
-from .test_package import restart
+from lab.expectations import IDENT
+from lab.expectations import PACKAGE
+from lab.expectations import cluster_parameter
+from lab.expectations import expect
+from lab.expectations import ours
+from lab.expectations import replaced
+from lab.expectations import restart
+from lab.expectations import slot_of
+from lab.expectations import status
+from lab.expectations import wait_for
 
 CHECK = "ganeti-virtio-rng check"
 
@@ -40,20 +42,6 @@ def test_check(cluster):
     assert text["QEMU"] == QEMU + " has the device"
     assert text["/dev/random"] == text["/dev/urandom"] == "usable"
     assert text["kernel"].startswith("its random number generator is seeded")
-
-
-@contextlib.contextmanager
-def replaced(node, path, command):
-  """A file of a node as the command writes it, for a while.
-
-  """
-  node.run("cp -a {0} {0}.kept && {1} < {0}.kept > {0}.new &&"
-           " chmod --reference={0}.kept {0}.new && mv {0}.new {0}".format(
-             path, command))
-  try:
-    yield
-  finally:
-    node.run("mv {0}.kept {0}".format(path))
 
 
 @contextlib.contextmanager
@@ -190,43 +178,6 @@ def test_check_where_no_instance_may_run(cluster):
 def test_check_on_all_nodes(cluster):
   output = cluster.run("gnt-cluster command '%s'" % CHECK).stdout
   assert output.count("return code = 0") == 2
-
-
-def status(node, names=""):
-  """Runs the command, and looks at both of its outputs.
-
-  @return: dict from an instance's name to what is said of it, and the table's
-      lines without its header
-
-  """
-  command = "ganeti-virtio-rng status %s" % names
-  lines = node.run(command).stdout.splitlines()
-  assert lines[0].split() == ["Instance", "Configured", "Source", "Rate", "Id",
-                              "Slot", "From", "Note"]
-  rows = json.loads(node.run(command + " --json").stdout)
-  return ({row["instance"]: row for row in rows},
-          [" ".join(line.split()) for line in lines[1:]])
-
-
-#: Of our generator
-IDENT = build_argv("random")[1].rpartition("=")[2]
-
-
-def slot_of(instance):
-  """The slot of its only generator.
-
-  @rtype: int
-
-  """
-  [slot] = [slot for (slot, _), device in pci(instance).items()
-            if device == RNG]
-  return slot
-
-
-def ours(instance, source):
-  """What the table says of a generator that the parameter gave."""
-  return "%s 1024 B/1000 ms %s %#x virtio_rng" % (source, IDENT,
-                                                  slot_of(instance))
 
 
 def test_status(cluster, add):

@@ -7,27 +7,17 @@ import time
 
 import pytest
 
-from .expectations import CURRENT
-from .expectations import RNG
-from .expectations import disks_can_be_sent
-from .expectations import expect
-from .expectations import pci
+from lab.expectations import RNG
+from lab.expectations import disks_can_be_sent
+from lab.expectations import expect
+from lab.expectations import pci
+from lab.expectations import wait_for
 
 # Reads all the time, and notes how many bytes it got each time.
 READER = """(while :; do
   dd if=/dev/hwrng bs=16 count=1 2> /dev/null | wc -c >> /reads
   sleep 0.1
 done) > /dev/null 2>&1 &"""
-
-
-def wait_for(condition, seconds=30):
-  """Waits for the guest, which has its own pace.
-
-  """
-  deadline = time.monotonic() + seconds
-  while not condition():
-    assert time.monotonic() < deadline
-    time.sleep(0.2)
 
 
 def reads(instance):

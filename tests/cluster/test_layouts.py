@@ -18,8 +18,8 @@ import tarfile
 
 import pytest
 
-from .node import Node
-from .node import Rack
+from lab.node import Node
+from lab.node import Rack
 
 BUILD = pathlib.Path(__file__).parents[2] / "build/package"
 

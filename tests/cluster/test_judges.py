@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from .node import Node
-from .node import Rack
+from lab.node import Node
+from lab.node import Rack
 
 #: Modules whose tests know the parameters, or what they pass through
 MODULES = ["backend", "cli", "client.*", "config", "constants", "hypervisor",
