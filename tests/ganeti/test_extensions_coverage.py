@@ -5,7 +5,7 @@
 
 Tests of both run once more for this, on a copy of the tree, and only so many
 as it takes. The other modules are the command's: they need a real cluster, and
-have it in tests/lab.
+have it in tests/cluster.
 
 """
 

@@ -3,7 +3,7 @@
 
 """The field hv/virtio_rng of queries, with Ganeti's own client.
 
-Only luxid is not there; tests/lab has the real one.
+Only luxid is not there; tests/cluster has the real one.
 
 """
 
