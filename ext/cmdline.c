@@ -296,9 +296,10 @@ static bool next_set(struct cmdline_properties *at,
     return false;
 }
 
+/* Not for a NUL, which no argument has. */
 static bool is_one_of(char c, const char *set)
 {
-    return c != '\0' && strchr(set, c) != NULL;
+    return strchr(set, c) != NULL;
 }
 
 /* Takes white space off the front, and the character if it follows. */
