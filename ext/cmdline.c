@@ -67,6 +67,8 @@ static const struct cmdline_syntax syntaxes[] = {
     {SPAN("fsdev"), "fsdev", "fsdriver", PROPERTIES},
     {SPAN("watchdog"), "watchdog", "model", WORD},
     {SPAN("soundhw"), "soundhw", "model", WORD},
+    {SPAN("audio"), "audio", "driver", PROPERTIES},
+    {SPAN("vga"), "vga", "model", WORD},
     {SPAN("set"), "set", NULL, SET},
 };
 
@@ -361,7 +363,7 @@ static bool json_is_integer(struct span literal)
 /* Takes an item off the front; false if there is none. */
 static bool json_cut_item(struct span *rest, struct cmdline_text *item)
 {
-    size_t length = 0;
+    size_t length = 0, end;
 
     if (rest->length == 0 || is_one_of(rest->text[0], ":,}]")) {
         return false;
@@ -370,8 +372,10 @@ static bool json_cut_item(struct span *rest, struct cmdline_text *item)
     case '"':
     case '\'':
         length = json_string_length(*rest);
-        *item = (struct cmdline_text){
-            {rest->text + 1, length > 1 ? length - 2 : 0}, CMDLINE_STRING};
+        end = length > 1 && rest->text[length - 1] == rest->text[0] ? length - 1
+                                                                    : length;
+        *item =
+            (struct cmdline_text){{rest->text + 1, end - 1}, CMDLINE_STRING};
         break;
     case '{':
     case '[':

@@ -19,25 +19,30 @@ _Options = List[Tuple[str, Dict[str, Any]]]
 #: The bus that Ganeti's addresses mean
 _BUS = "pci.0"
 
-#: Host bridge, ISA bridge with USB and ACPI, graphics card
-_BUILT_IN = 3
+#: Host bridge, and ISA bridge with USB and ACPI
+_BUILT_IN = 2
 
 #: Names of i440fx machines that don't begin with "pc" (Ubuntu's and Red Hat's)
 _ALIASES = ("", "pc", "ubuntu", "xenfv")
 _FAMILIES = ("pc-", "rhel6", "xenfv-")
 
-# Which drivers of -device are no PCI device ("-device help" tells each one's
-# bus), and which of these names are one all the same
-_ELSEWHERE = ("ide-", "scsi-", "usb-", "isa-", "hda-", "ccid-", "sd-card",
-              "floppy", "virtserialport", "virtconsole", "nvme-ns", "pc-dimm",
-              "nvdimm", "virtio-pmem", "loader", "guest-loader", "u2f-", "ib700",
-              "i8042", "sb16", "adlib", "gus", "cs4231a", "tpm-tis", "tpm-crb",
-              "tpm-ppi", "vmgenid", "vmcoreinfo", "smbus-", "ipmi-", "kvm-",
-              "vfio-ap", "vhost-user-fs-device", "ne2k_isa", "generic-sdhci")
-_PCI_ALL_THE_SAME = ("usb-ehci", "ipmi-pci")
+# Which drivers of -device take no slot of a PCI bus; "-device help" tells each
+# one's bus. A driver that is not known here counts as one that does.
+_ELSEWHERE = ("ide-", "scsi-", "usb-", "isa-", "hda-", "ccid-", "i2c-", "u2f-",
+              "tpm-", "hv-", "xen-", "uefi-vars-", "ipmi-bmc-", "smbus-",
+              "sd-card", "virtserialport", "virtconsole", "nvme-ns",
+              "nvme-subsys")
+_ELSEWHERE_BY_NAME = frozenset([
+  "adlib", "amd-iommu", "cs4231a", "floppy", "guest-loader", "gus",
+  "hyperv-testdev", "i8042", "ib700", "intel-iommu", "ipoctal232", "loader",
+  "mc146818rtc", "ne2k_isa", "nvdimm", "pc-dimm", "pc-testdev", "pvpanic",
+  "ramfb", "sb16", "sga", "ufs-lu", "virtio-pmem", "vmbus-bridge",
+  "vmclock", "vmcoreinfo", "vmgenid", "vmmouse"])
+_ON_PCI_ALL_THE_SAME = ("usb-ehci", "xen-platform", "xen-pvdevice")
 
-#: Cards that -soundhw and -audio add to the bus; they know others, and "all"
-_SOUND_CARDS = ("ac97", "es1370", "hda")
+#: Sound cards on the bus; -soundhw takes a list of them, or "all"
+_SOUND_CARDS = ("ac97", "es1370", "hda", "virtio")
+_ALL_SOUND_CARDS = 3
 
 
 def has_pci_0(options: _Options, devices: "List[Any]") -> bool:
@@ -66,13 +71,14 @@ def find_slot(options: _Options, devices: "List[Any]",
   """
   taken = {int(device.hvinfo["addr"], 16) for device in devices
            if "addr" in device.hvinfo}
-  unplaced = _BUILT_IN
+  unplaced = _BUILT_IN + _has_default_graphics(options)
   for option, properties in options:
     count = _count_devices(option, properties)
-    slot = _slot(properties.get("addr"))
-    if count and slot is not None:
+    slot = _slot(properties.get("addr")) if count else None
+    if slot is not None:
       taken.add(slot)
-    else:
+    # QEMU 10 places the NIC of -net by itself all the same.
+    if slot is None or option == "net":
       unplaced += count
 
   free = sorted(set(range(constants.QEMU_PCI_SLOTS)) - taken)[unplaced:]
@@ -80,24 +86,41 @@ def find_slot(options: _Options, devices: "List[Any]",
   return max(below or free) if free else None
 
 
+def _has_default_graphics(options: _Options) -> bool:
+  """Whether there is a graphics card that no -device stands for."""
+  result = True
+  for option, properties in options:
+    driver = str(properties.get("driver", ""))
+    if option == "vga":
+      result = properties.get("model") != "none"
+    elif option == "device" and (driver in ("VGA", "vmware-svga") or
+                                 "-vga" in driver):
+      result = False
+  return result
+
+
 def _count_devices(option: str, properties: "Dict[str, Any]") -> int:
   """Counts the devices that an option adds to the bus."""
   model = str(properties.get("model", ""))
   if option == "device":
     driver = str(properties.get("driver", ""))
-    here = properties.get("bus", _BUS) == _BUS and (
-      driver.startswith(_PCI_ALL_THE_SAME) or
-      not driver.startswith(_ELSEWHERE) and not driver.endswith("-device"))
+    # Its name, or a path to it
+    bus = str(properties.get("bus", _BUS)).strip("/").rpartition("/")[2]
+    here = bus in (_BUS, "i440FX-pcihost") and (
+      driver.startswith(_ON_PCI_ALL_THE_SAME) or
+      not driver.startswith(_ELSEWHERE) and
+      not driver.endswith(("-device", "-cpu")) and
+      driver not in _ELSEWHERE_BY_NAME)
   elif option == "drive":
     here = properties.get("if") in ("virtio", "scsi")
-  elif option == "nic":
-    here = properties.get("type") != "none" and model != "none"
-  elif option == "net":
-    here = properties.get("type") == "nic"
+  elif option in ("nic", "net"):
+    here = (model not in ("none", "ne2k_isa") and
+            (properties.get("type") == "nic" if option == "net" else
+             properties.get("type") != "none"))
   elif option == "watchdog":
     here = model == "i6300esb"
   elif option in ("soundhw", "audio"):
-    return len(_SOUND_CARDS) if model == "all" else len(
+    return _ALL_SOUND_CARDS if model == "all" else len(
       set(model.split(",")).intersection(_SOUND_CARDS))
   else:
     here = option == "virtfs"
@@ -112,8 +135,8 @@ def _slot(address: Any) -> "Optional[int]":
       is the slot in hexadecimal, and a function may follow
 
   """
-  if isinstance(address, int):
-    return address // 8
+  if isinstance(address, int): # -1: QEMU chooses
+    return address // 8 if address >= 0 else None
   try:
     return int(str(address).split(".")[0], 16)
   except ValueError: # none, or one that QEMU refuses

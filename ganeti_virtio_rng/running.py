@@ -81,11 +81,8 @@ def _describe(execute: "Callable[..., Any]", folder: str, child: str, kvm: Any,
     "id": path[len("/objects/"):] if path.startswith("/objects/") else ident,
     "slot": device["addr"] >> 3 if "addr" in device else None,
     }
-  if ident is not None:
-    ours = ident.startswith(HV_VIRTIO_RNG) and ident == result["id"]
-  else:
-    ours = _is_of_0_1(result, kvm, name)
-  result["from"] = HV_VIRTIO_RNG if ours else "kvm_extra"
+  result["from"] = (HV_VIRTIO_RNG if _is_ours(result, kvm, name) else
+                    "kvm_extra")
   return result
 
 
@@ -97,8 +94,8 @@ def _read(execute: "Callable[..., Any]", path: str,
           for name in names if name in there}
 
 
-def _is_of_0_1(generator: Dict[str, Any], kvm: Any, name: str) -> bool:
-  """Whether version 0.1 started it, which gave the device no id."""
+def _is_ours(generator: Dict[str, Any], kvm: Any, name: str) -> bool:
+  """Whether the parameter gave it: the runtime has it, kvm_extra does not."""
   if (generator["max_bytes"], generator["period"]) != (str(MAX_BYTES),
                                                        str(PERIOD)):
     return False

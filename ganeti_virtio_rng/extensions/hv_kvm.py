@@ -138,43 +138,52 @@ def _explain_failure(run: "Callable[..., Any]") -> "Callable[..., Any]":
     try:
       return run(self, name, kvm_cmd, *args, **kwargs)
     except errors.HypervisorError as err:
-      # A QEMU without the device or its backend, or one that can't place it
-      text = str(err)
-      names = _names(kvm_cmd)
-      complaint = _find_line(text, names)
-      if complaint is None:
-        complaint = _find_line(_log_since(started, name), names)
-        if complaint is None:
-          raise
-        text = "%s: %s" % (text, complaint)
-      raise errors.HypervisorError("%s; the random number generator is due to"
-                                   " the hypervisor parameter '%s', set it to"
-                                   " '%s' to start the instance without it" %
-                                   (text.rstrip(), HV_VIRTIO_RNG, _OFF))
+      text = None
+      try:
+        text = _explanation(str(err), name, kvm_cmd, started)
+      except Exception: # pylint: disable=W0703
+        logging.exception("KVM: can't tell why instance %s failed", name)
+      if text is None:
+        raise
+      raise errors.HypervisorError(text)
 
   return _RunKVMCmd
 
 
-def _names(kvm_cmd: "List[Any]") -> "List[str]":
-  """Returns what tells in QEMU's errors that it is the device of ours.
+def _explanation(text: str, name: str, kvm_cmd: "List[Any]",
+                 started: float) -> "Optional[str]":
+  """Says what to do if QEMU complains of the device of ours.
 
-  @return: its id, and its source if no other object has that; or nothing
+  It may lack the device or its backend, or can't place it, or open the source.
+
+  @param text: Ganeti's error
+  @param name: the instance's name
+  @param started: when QEMU was started, in seconds since the epoch
+  @return: the new error; None if there is nothing to add
 
   """
-  backends = [properties for option, properties in read_options(kvm_cmd)
-              if option == "object"]
-  sources = [backend.get("filename") for backend in backends]
-  for backend, source in zip(backends, sources):
-    if str(backend.get("id")).startswith(HV_VIRTIO_RNG):
-      found = [backend["id"], source]
-      return list(map(str, found[:1 + (sources.count(source) == 1)]))
-  return []
-
-
-def _find_line(text: str, names: "List[str]") -> "Optional[str]":
-  """Returns the first line that has one of some names."""
-  return next((line for line in text.splitlines()
-               if any(name in line for name in names)), None)
+  for option, properties in read_options(kvm_cmd):
+    ident = str(properties.get("id"))
+    source = str(properties.get("filename"))
+    if (option == "object" and ident.startswith(HV_VIRTIO_RNG) and
+        ident[len(HV_VIRTIO_RNG):].isdigit() and
+        source in ["/dev/%s" % value for value in VALUES[1:]]):
+      break
+  else:
+    return None
+  others = sum(str(properties.get("filename")) == source
+               for option, properties in read_options(kvm_cmd)
+               if option == "object")
+  for said in (text, _log_since(started, name)):
+    for line in said.splitlines():
+      # A line about an option begins with the option.
+      if ident in line or ("'%s'" % source in line and ": -" not in line and
+                           others == 1):
+        return ("%s; the random number generator is due to the hypervisor"
+                " parameter '%s', set it to '%s' to start the instance without"
+                " it" % ((text if said == text else "%s: %s" % (text, line)
+                          ).rstrip(), HV_VIRTIO_RNG, _OFF))
+  return None
 
 
 def _log_since(started: float, name: str) -> str:

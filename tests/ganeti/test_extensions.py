@@ -361,6 +361,31 @@ def test_failure_that_is_not(run_kvm, script):
   assert "virtio_rng" not in text
 
 
+@pytest.mark.parametrize("line, argv", [
+  # whose id is not ours
+  ("could not open '/dev/random'",
+   ["-object", "rng-random,filename=/dev/random,id=virtio_rng"]),
+  ("could not open '/dev/hwrng'",
+   ["-object", "rng-random,filename=/dev/hwrng,id=virtio_rng0"]),
+  # another file
+  ("could not open '/dev/random.img'", DEVICE),
+  ("-drive file=/dev/random: could not open '/dev/random'", DEVICE),
+  # what can't be read
+  ("JSON parse error", ["-object", '{"qom-type":"x","id":"\u00e9'] + DEVICE)])
+def test_failure_of_something_else(run_kvm, line, argv):
+  text = run_kvm("echo \"kvm: %s\" >&2; exit 1" % line, argv)
+  assert line in text
+  assert DUE not in text
+
+
+def test_error_of_ours_hides_none_of_qemu(run_kvm, kvm, monkeypatch, caplog):
+  extension = importlib.import_module("ganeti_virtio_rng.extensions.hv_kvm")
+  monkeypatch.setattr(extension, "read_options", None)
+  text = run_kvm("echo no such disk >&2; exit 1")
+  assert "no such disk" in text
+  assert "can't tell why instance web1 failed" in caplog.text
+
+
 def test_failure_of_a_generator_in_kvm_extra(run_kvm):
   text = run_kvm("echo 'virtio-rng-pci: no such property' >&2; exit 1",
                  ["-device", "virtio-rng-pci,max-byte=1"])

@@ -200,6 +200,10 @@ SERIAL = " -device virtio-serial"
   (7 * SERIAL + " -device isa-debug-exit -device virtconsole", SLOT),
   (7 * SERIAL + " -device ib700 -drive file=null-co://,if=none,id=a", SLOT),
   (7 * SERIAL + " -device i6300esb", 31),
+  ("-device e1000,romfile=,bus=/i440FX-pcihost/pci.0,addr=0xb", 10),
+  (8 * SERIAL + " -vga none", SLOT),
+  (7 * SERIAL + " -vga none -device virtio-vga", SLOT),
+  (7 * SERIAL + " -device VGA", SLOT), # in place of the default one
   (7 * SERIAL + " -virtfs local,path=/,mount_tag=a,security_model=none", 31),
   ])
 def test_kvm_extra(place, kvm_extra, slot):
@@ -212,6 +216,7 @@ def test_kvm_extra(place, kvm_extra, slot):
   ("""{"driver":"virtio-serial","addr":"0x4"}""", SLOT),
   ("""{"driver":"virtio-serial","addr":80}""", SLOT), # slot 10
   ("""{"addr":88,"driver":"virtio-serial"}""", 10),
+  ("""{"addr":-1,"driver":"virtio-serial"}""", SLOT),
   ])
 def test_json_in_kvm_extra(ganeti, build, place, device, slot):
   if ganeti.constants.VERSION_MINOR > 0: # which reads it as a shell does
@@ -223,10 +228,30 @@ def test_json_in_kvm_extra(ganeti, build, place, device, slot):
     assert place(**config) == slot
 
 
+def test_drivers(ganeti):
+  """QEMU tells of each one which bus it is for."""
+  from ganeti_virtio_rng import placement
+  text = subprocess.run([ganeti.qemu, "-device", "help"], check=True,
+                        stdout=subprocess.PIPE, universal_newlines=True).stdout
+  drivers = [line for line in text.splitlines() if line.startswith("name ")]
+  assert len(drivers) > 200
+  for line in drivers:
+    if "bus virtio-bus" in line:
+      continue # of which QEMU adds none
+    for name in re.findall('(?:name|alias) "([^"]+)"', line):
+      on_pci = placement.find_slot([("device", {"driver": name})] * 29, [],
+                                   12) is None
+      # A graphics card takes the place of the default one.
+      assert on_pci == (", bus PCI" in line and "VGA" not in name and
+                        "vga" not in name), line
+
+
 @pytest.mark.parametrize("options, count", [
   (["-soundhw", "ac97"], 1), (["-soundhw", "ac97,es1370"], 2),
   (["-soundhw", "all"], 3), (["-soundhw", "sb16"], 0),
   (["-audio", "driver=none,model=hda,id=soundhw"], 1),
+  (["-audio", "driver=none,model=virtio"], 1),
+  (["-net", "nic,model=ne2k_isa"], 0),
   (["-watchdog", "i6300esb"], 1), (["-watchdog", "ib700"], 0),
   (["-nic", "user"], 1), (["-nic", "none"], 0), (["-net", "none"], 0),
   (["-net", "nic,model=e1000"], 1), (["-net", "user"], 0)])
@@ -311,6 +336,10 @@ EXTRA = [
   "-device e1000,romfile= -device usb-ehci -device isa-debug-exit,iobase={0}",
   "-device i6300esb",
   "-device ib700",
+  "-device pvpanic",
+  "-device e1000,romfile=,bus=/i440FX-pcihost/pci.0,addr=0x{1:x}",
+  "-vga none",
+  "-audio driver=none,model=virtio,id=a{0}",
   "-device qemu-xhci,id=a{0} -device usb-tablet,bus=a{0}.0",
   "-device virtio-scsi,id=a{0}"
   " -drive if=none,id=b{0},file=null-co://,format=raw"
