@@ -122,6 +122,8 @@ def escape(draw, text, quote):
 
   """
   def one(char):
+    if char in (quote, "\\") and draw(st.booleans()):
+      return "\\" + char
     if char in (quote, "\\") or draw(st.integers(0, 9)) == 0:
       units = char.encode("utf-16-be")
       return "".join("\\u%02x%02X" % (units[i], units[i + 1])
@@ -155,7 +157,7 @@ def write_pairs(draw, pairs, implied):
   if (pairs[0][0] == implied and "=" not in str(pairs[0][1]) and
       draw(st.booleans())):
     result[0] = result[0].partition("=")[2]
-  return ",".join(result) + draw(st.sampled_from(["", "", ","]))
+  return ",".join(result)
 
 
 IDS = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_.-]{0,8}", fullmatch=True)
@@ -226,18 +228,24 @@ class Command:
     pairs = [(key, value) if key != "addr" or isinstance(value, str) else
              (key, "%x.%x" % divmod(value, 8)) for key, value in pairs]
     ident = dict(pairs).get("id")
+    fixed = ("id", "if", "file")
     later = []
-    if (ident and "." not in ident and group in ("device", "drive", "netdev")):
+    if ident and "." not in ident and group in ("device", "drive", "netdev"):
       later = [pair for pair in pairs
-               if pair[0] not in ("id", "if", "file") and
-               draw(st.integers(0, 2)) == 0]
+               if pair[0] not in fixed and draw(st.integers(0, 2)) == 0]
     wrong = [(key, draw(st.sampled_from(["1f", "e1000", "none", "a"])))
-             for key, _ in pairs if key not in ("id", "if", "file") and
-             draw(st.integers(0, 2)) == 0]
-    pairs = draw(st.permutations(wrong)) + draw(st.permutations(pairs))
+             for key, _ in pairs
+             if key not in fixed and draw(st.integers(0, 2)) == 0]
+    pairs = (draw(st.permutations(wrong)) +
+             draw(st.permutations([pair for pair in pairs
+                                   if pair not in later])))
     if ident and draw(st.booleans()):
       pairs.append(("id", "another"))
-    self.result += [option, write_pairs(draw, pairs, implied)]
+    text = write_pairs(draw, pairs, implied)
+    if group == "device":
+      text += draw(st.sampled_from(["", ",", ",multifunction",
+                                    ",nomultifunction,"]))
+    self.result += [option, text]
     for key, value in later:
       if draw(st.booleans()):
         self.result += draw(st.sampled_from(VALUES))

@@ -260,7 +260,8 @@ class TestReadOptions(unittest.TestCase):
                      ("netdev", {"a" + ".0" * 15: 1}))
 
   def test_what_qemu_refuses(self):
-    for value in ("{", "{}}", "{]", "{'a", "{'a':", "{'a':,", "{:", "{,,", "{1"):
+    for value in ("{", "{}}", "{]", "{'a", "{'a':", "{'a':,", "{:", "{,,",
+                  "{1"):
       self.assertEqual(self._read("-device", value), ("device", {}))
     self.assertEqual(self._read("-drive", "{'a':1}"),
                      ("drive", {"{'a':1}": "on"}))
@@ -268,7 +269,8 @@ class TestReadOptions(unittest.TestCase):
   def test_not_utf8(self):
     self.assertEqual(self._read("-drive", "file=/\udcff\ud800\U0001f600"),
                      ("drive", {"file": "/\udcff\ud800\U0001f600"}))
-    self.assertEqual(self._read("-object", '{"\udcff\\ud800\\u0000":"\\udc00"}'),
+    self.assertEqual(self._read("-object",
+                                '{"\udcff\\ud800\\u0000":"\\udc00"}'),
                      ("object", {"\udcff\ud800\0": "\udc00"}))
 
   def test_fresh_list(self):
