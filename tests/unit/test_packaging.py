@@ -3,12 +3,14 @@
 
 """What is shipped: wheel, sdist, types."""
 
+import hashlib
 import os
 import pathlib
 import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 
 import docutils.core
@@ -161,6 +163,45 @@ def test_library_is_hardened(library):
     ["hardening-check", "--nocfprotection", library],
     check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
   assert result.returncode == 0, result.stdout
+
+
+@pytest.fixture
+def folder():
+  """A folder that other users can reach, unlike pytest's own."""
+  with tempfile.TemporaryDirectory() as name:
+    yield pathlib.Path(name)
+
+
+def test_same_bytes_each_time(folder):
+  """What tests/package built, built again from the Debian source: in another
+  folder, from files of another day, by another user with other habits.
+
+  """
+  def checksums(path):
+    return {deb.name: hashlib.sha256(deb.read_bytes()).hexdigest()
+            for deb in path.glob("*.deb")}
+
+  build = ROOT / "build/package"
+  subprocess.run(["dpkg-source", "--extract", str(next(build.glob("*.dsc"))),
+                  str(folder / "again")],
+                 check=True, stdout=subprocess.DEVNULL)
+  command = ["sh", "-ec", "umask 077; exec dpkg-buildpackage --build=binary"
+                          " --no-sign"]
+  for path in [folder] + list(folder.rglob("*")):
+    os.utime(str(path), (10 ** 9, 10 ** 9))
+    if os.geteuid() == 0:
+      os.chown(str(path), 65534, 65534)
+  if os.geteuid() == 0:
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"
+               ] + command
+  result = subprocess.run(
+    command, cwd=str(folder / "again"), check=False, universal_newlines=True,
+    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "TZ": "Asia/Tokyo",
+         "LC_ALL": "C.UTF-8"})
+  assert result.returncode == 0, result.stdout
+  assert len(checksums(build)) == 2 # one has the symbols for debuggers
+  assert checksums(folder) == checksums(build)
 
 
 def test_types_are_the_modules():
