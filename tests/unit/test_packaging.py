@@ -227,6 +227,13 @@ def test_versions_agree():
                               ganeti_virtio_rng.__version__)
 
 
+def test_documents_are_for_nodes():
+  """They don't tell of what only the source has."""
+  names = (ROOT / "debian/docs").read_text().split()
+  for name in names + ["debian/ganeti-virtio-rng.8.rst"]:
+    assert "tests/" not in (ROOT / name).read_text(), name
+
+
 def test_version_of_the_man_page():
   page = (ROOT / "debian/ganeti-virtio-rng.8.rst").read_text()
   assert "\n:Version: %s\n" % ganeti_virtio_rng.__version__ in page
