@@ -67,12 +67,13 @@ def expect_ganeti_works(cluster, reason):
 
 
 def test_lintian(deb, tmp_path):
+  """It says nothing of the package and its source that has no reason given."""
   result = subprocess.run(
-    ["lintian", "--allow-root", "--fail-on=error,warning",
+    ["lintian", "--allow-root", "--display-info", "--pedantic",
      str(next(deb.parent.glob("*.changes")))],
     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     env=dict(os.environ, TMPDIR=str(tmp_path)), universal_newlines=True)
-  assert result.returncode == 0, result.stdout
+  assert (result.returncode, result.stdout) == (0, "")
 
 
 def test_contract_on_the_nodes_python(cluster):
