@@ -120,6 +120,7 @@ def test_installed_and_removed(release, deb, progress):
   try:
     node.install(deb)
     assert [path for path in traces() if "finder.cpython-" in path]
+    node.run(node.copy(ROOT / "debian/tests/ganeti"))
     node.run("dpkg --purge ganeti-virtio-rng")
     assert traces() == set()
     result = node.run("python3 -c 'print(1)'")
