@@ -227,6 +227,15 @@ def test_versions_agree():
                               ganeti_virtio_rng.__version__)
 
 
+def test_maintainers_agree():
+  """See debian/README.source."""
+  name = re.search("^Maintainer: (.*)$",
+                   (ROOT / "debian/control").read_text(), re.M).group(1)
+  signed = re.search("^ -- (.*)  ",
+                     (ROOT / "debian/changelog").read_text(), re.M).group(1)
+  assert signed == name
+
+
 def test_documents_are_for_nodes():
   """They don't tell of what only the source has."""
   names = (ROOT / "debian/docs").read_text().split()
