@@ -166,7 +166,7 @@ def test_validation_of_a_value_edited_into_the_configuration(
 
 def test_validation_names_device_and_reason(ganeti, kvm, hvparams,
                                             monkeypatch):
-  """The host device's own check is tested in tests/unit/test_devices.py."""
+  """The host device's own check is tested in tests/proof/test_devices.py."""
   def fail(value):
     raise OSError(2, "No such file or directory", "/dev/%s" % value)
   extension = importlib.import_module("ganeti_virtio_rng.extensions.hv_kvm")

@@ -14,8 +14,6 @@ import pytest
 
 import ganeti_virtio_rng
 import ganeti_virtio_rng_fallback
-from benchmark.hook import PROGRAMS
-from benchmark.hook import count_instructions
 
 CONSTANTS = """
 HT_KVM = "kvm"
@@ -88,22 +86,6 @@ def test_loads_nothing_else(environment):
   (environment.site / "ganeti_virtio_rng_startup.pth").unlink()
   without = set(environment.run("-c", modules).split())
   assert with_hook - without == {"ganeti_virtio_rng_finder"}
-
-
-@pytest.mark.parametrize("command, limit",
-                         [program[1:] for program in PROGRAMS[:2]])
-def test_costs_other_programs_next_to_nothing(environment, command, limit):
-  """Counted in instructions, which are the same in each run."""
-  environment.run("-m", "compileall", "-q", str(environment.site))
-
-  def run(line):
-    return subprocess.run(["sh", "-ec", line], check=True, cwd="/",
-                          stderr=subprocess.PIPE, universal_newlines=True)
-
-  command = command.replace("python3", environment.python)
-  with_it = count_instructions(run, command)
-  (environment.site / "ganeti_virtio_rng_startup.pth").unlink()
-  assert 1 < with_it / count_instructions(run, command) <= limit
 
 
 def test_extends(ganeti):

@@ -19,7 +19,7 @@ def test_in_a_process_of_its_own():
   result = subprocess.run(
     [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider",
      "--verbose", "memory.py"],
-    cwd=str(ROOT / "tests/unit"), check=False, stdout=subprocess.PIPE,
+    cwd=str(ROOT / "tests/proof"), check=False, stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT, universal_newlines=True)
   assert result.returncode == 0, result.stdout
 

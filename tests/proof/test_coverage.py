@@ -15,7 +15,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 
 #: The tests: those left out run what others run, or run it a million times
-TESTS = ["test_contract.py", "test_devices.py", "memory.py", "-k",
+TESTS = ["tests/unit/test_contract.py", "tests/proof/test_devices.py",
+         "tests/proof/memory.py", "-k",
          "not no_leak and not threads and not subinterpreters"]
 
 #: Branches that no test can take: where, how many of the line, and why
@@ -61,7 +62,7 @@ def lines(tmp_path_factory):
   run(sys.executable, "setup.py", "--quiet", "build_ext", "--inplace", cwd=path,
       CFLAGS="--coverage -O0 -U_FORTIFY_SOURCE", LDFLAGS="--coverage")
   run(sys.executable, "-m", "pytest", "-p", "no:xdist", "-p",
-      "no:cacheprovider", *TESTS, cwd=path / "tests/unit")
+      "no:cacheprovider", *TESTS, cwd=path)
   run("gcc", "--coverage", "-O0", "-std=c11", "-D_GNU_SOURCE", "-Iext",
       "ext/argv.c", "ext/cmdline.c", "ext/source.c",
       "tests/core/test_core.c", "-lcmocka",

@@ -100,7 +100,7 @@ def test_failing_call(call, error, result):
 
 NO_MEMORY = """
 import sys
-sys.path.insert(0, "tests/unit")
+sys.path.insert(0, "tests/proof")
 from ganeti_virtio_rng import check_source
 from memory import outcome
 results = [(MemoryError, "")]

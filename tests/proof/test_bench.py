@@ -1,13 +1,15 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The parts of tests/bench that need no cluster."""
+"""The parts of tests/bench that need no cluster, and two of its limits."""
 
 import pathlib
+import subprocess
 import xml.etree.ElementTree
 
 import docutils.core
 import docutils.nodes
+import pytest
 
 from benchmark import functions
 from benchmark import guests
@@ -89,3 +91,19 @@ def test_pictures(tmp_path):
     picture = xml.etree.ElementTree.parse(str(tmp_path / ("%s.svg" % name)))
     shown = [element.text for element in picture.iter()]
     assert set(texts) <= set(shown)
+
+
+@pytest.mark.parametrize("command, limit",
+                         [program[1:] for program in hook.PROGRAMS[:2]])
+def test_costs_other_programs_next_to_nothing(environment, command, limit):
+  """Counted in instructions, which are the same in each run."""
+  environment.run("-m", "compileall", "-q", str(environment.site))
+
+  def run(line):
+    return subprocess.run(["sh", "-ec", line], check=True, cwd="/",
+                          stderr=subprocess.PIPE, universal_newlines=True)
+
+  command = command.replace("python3", environment.python)
+  with_it = hook.count_instructions(run, command)
+  (environment.site / "ganeti_virtio_rng_startup.pth").unlink()
+  assert 1 < with_it / hook.count_instructions(run, command) <= limit
