@@ -206,6 +206,11 @@ class TestReadOptions(unittest.TestCase):
     self.assertEqual(len(result), 1)
     return result[0]
 
+  def test_no_json(self):
+    """What QEMU refuses is read as far as it goes, by whole characters."""
+    self.assertEqual(self._read("-object", '{"id":"\u00e9'),
+                     ("object", {"id": "\u00e9"}))
+
   def test_nothing(self):
     for kvm_cmd in ([], (), ["kvm"], ["kvm", "-S"], [None], ["-device"],
                     ["-name", "-device"], ["a", "disk.img", "-append", "x"]):

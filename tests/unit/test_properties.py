@@ -208,7 +208,7 @@ ARGUMENTS = st.lists(st.one_of(
   max_size=12)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(ARGUMENTS)
 def test_build_argv_reads_as_read_options(kvm_cmd):
   """Though it converts only a part of the command line."""
@@ -277,7 +277,7 @@ def test_read_anything(kvm_cmd, items):
   except (TypeError, Mine):
     result = []
   result += read_options(items)
-  items = [item for some in items if isinstance(some, list) for item in some]
+  items = [item for some in items if type(some) is list for item in some]
   result += read_options(items)
   for option, properties in result:
     assert type(option) is str and type(properties) is dict
