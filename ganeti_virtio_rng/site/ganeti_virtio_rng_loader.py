@@ -76,5 +76,14 @@ def _take_back() -> None:
     finder.log("ganeti", err)
 
 
+def find_spec(*_: object) -> None:
+  """Called by the finder of version 0.1, until dpkg has removed that.
+
+  Makes way for the new one, whose turn is next.
+
+  """
+  finder.start()
+
+
 # Last, so that a file that was cut off has no such function
 extend = _extend

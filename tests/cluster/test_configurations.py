@@ -168,7 +168,7 @@ def test_hotplug_until_the_bus_is_full(add):
 
   """
   web1 = add("web1.lab.test", "-H 'kvm:kvm_pci_reservations=28,kvm_extra=%s'" %
-             " ".join(["-device virtio-serial"] * 24))
+             " ".join(["-device pci-testdev"] * 24))
   expect(web1, "/dev/random", 31)
   for _ in range(3):
     assert web1.hotplug("--net add:mode=bridged,link=br0").returncode == 0

@@ -23,10 +23,10 @@ TESTS = [
   ["tests/ganeti/test_extensions.py", "tests/ganeti/test_luxi.py",
    "tests/ganeti/test_defaults.py", "tests/ganeti/test_placement.py", "-k",
    "(test_extensions and not nothing) or test_luxi or test_defaults or"
-   " test_no_slot_is_left or 80 or 0XB"],
+   " test_no_slot_is_left or in_kvm_extra or 80 or 0XB"],
   ["tests/unit/test_finder.py", "-k",
-   "test_extends or broken_package or two_finders or silent or missing_loader or"
-   " other_hands or no_ganeti or (truncated and 64) or lacks_a_module or"
+   "test_extends or of_0_1 or broken_package or two_finders or silent or"
+   " missing_loader or other_hands or no_ganeti or (truncated and 64) or lacks_a_module or"
    " lacks_all or (extension_takes and error) or HVS_PARAMETER_TYPES"],
   ]
 

@@ -123,6 +123,22 @@ def test_starts_late(ganeti):
     """)
 
 
+def test_finder_of_0_1(ganeti):
+  """It is there until dpkg has replaced all, and asks the loader."""
+  ganeti("""
+    import ganeti_virtio_rng_loader as loader
+    sys.path_hooks.pop(0)
+    class Finder(object):
+      def find_spec(self, name, path=None, target=None):
+        if name.startswith("ganeti."):
+          return loader.find_spec(name, path, target)
+    sys.meta_path.insert(0, Finder())
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert in_effect(hv_kvm.constants)
+    assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
+    """)
+
+
 def test_leaves_no_trace_in_the_module(ganeti):
   ganeti("""
     import importlib.util, importlib.machinery, inspect
