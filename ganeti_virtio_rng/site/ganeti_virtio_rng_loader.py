@@ -68,12 +68,9 @@ def _take_back() -> None:
       delattr(owner, name)
     else:
       setattr(owner, name, before)
-  try:
-    import ganeti_virtio_rng_fallback as fallback
-    while _required:
-      fallback.extend(*_required.pop(0))
-  except Exception as err:  # pylint: disable=W0703
-    finder.log("ganeti", err)
+  import ganeti_virtio_rng_fallback as fallback
+  while _required:
+    fallback.extend(*_required.pop(0))
 
 
 def find_spec(*_: object) -> None:

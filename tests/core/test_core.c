@@ -458,7 +458,7 @@ static void read_is_the_grammar(void **state)
         READ("-object\0{'a':1,:3}", "object a=#1;"),
         READ("-object\0{'a':'\\", "object a=\\;"),
         READ("-object\0{'a':'", "object a=;"),
-        READ("-object\0{'a':'\\x", "object a=\\;"),
+        READ("-object\0{'a':'\\x", "object a=x;"),
         READ("-object\0{'a':[1,2", "object a=[ [0]=#1 [1]=#2 ];"),
         READ("-object\0{'a':[{]}", "object a=[ [0]={ } ];"),
     };
