@@ -81,8 +81,11 @@ def _describe(execute: "Callable[..., Any]", folder: str, child: str, kvm: Any,
     "id": path[len("/objects/"):] if path.startswith("/objects/") else ident,
     "slot": device["addr"] >> 3 if "addr" in device else None,
     }
-  result["from"] = (HV_VIRTIO_RNG if _is_ours(result, kvm, name) else
-                    "kvm_extra")
+  has_our_id = (str(ident).startswith(HV_VIRTIO_RNG) and
+                str(ident)[len(HV_VIRTIO_RNG):].isdigit() and
+                ident == result["id"])
+  result["from"] = (HV_VIRTIO_RNG if _is_ours(result, has_our_id, kvm, name)
+                    else "kvm_extra")
   return result
 
 
@@ -94,8 +97,13 @@ def _read(execute: "Callable[..., Any]", path: str,
           for name in names if name in there}
 
 
-def _is_ours(generator: Dict[str, Any], kvm: Any, name: str) -> bool:
-  """Whether the parameter gave it: the runtime has it, kvm_extra does not."""
+def _is_ours(generator: Dict[str, Any], has_our_id: bool, kvm: Any,
+             name: str) -> bool:
+  """Whether the parameter gave it, and not kvm_extra with a copy of it.
+
+  Version 0.1 gave the device no id; then the saved runtime has the backend.
+
+  """
   if (generator["max_bytes"], generator["period"]) != (str(MAX_BYTES),
                                                        str(PERIOD)):
     return False
@@ -104,7 +112,7 @@ def _is_ours(generator: Dict[str, Any], kvm: Any, name: str) -> bool:
     # pylint: disable=W0212
     (kvm_cmd, _, hvparams) = json.loads(kvm._ReadKVMRuntime(name))[:3]
   except (errors.HypervisorError, ValueError):
-    return False # nor can Ganeti use it
+    return has_our_id # nor can Ganeti use it
   extra = hvparams.get("kvm_extra") or ""
   words = extra.split(" ") # as Ganeti 3.0 does; 3.1 does it as a shell
   try:
@@ -113,4 +121,4 @@ def _is_ours(generator: Dict[str, Any], kvm: Any, name: str) -> bool:
     pass
   backend = "rng-random,filename=%s,id=%s" % (generator["source"],
                                               generator["id"])
-  return backend in kvm_cmd and backend not in words
+  return backend not in words and (has_our_id or backend in kvm_cmd)

@@ -121,6 +121,19 @@ def test_generators_of_kvm_extra(cluster, add):
   assert [row["restart_needed"] for row in rows.values()] == [False, False]
 
 
+def test_copy_of_ours_in_kvm_extra(cluster, add):
+  """As somebody has read it in QEMU's command line."""
+  pair = ["-object", "rng-random,filename=/dev/urandom,id=virtio_rng0",
+          "-device", "virtio-rng-pci,id=virtio_rng0,rng=virtio_rng0,"
+                     "max-bytes=1024,period=1000,addr=0x1d"]
+  add("web1.lab.test", "-H 'kvm:kvm_extra=%s'" %
+      " ".join(pair).replace(",", "\\,"))
+  (rows, lines) = status(cluster.master)
+  assert lines == ["web1.lab.test random /dev/urandom 1024 B/1000 ms"
+                   " virtio_rng0 0x1d kvm_extra"]
+  assert not rows["web1.lab.test"]["restart_needed"]
+
+
 def test_plugged_while_it_runs(cluster, add):
   """One of ours, and one that somebody else adds by hand."""
   web1 = add("web1.lab.test", "-H kvm:virtio_rng=off")
