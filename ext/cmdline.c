@@ -499,10 +499,6 @@ size_t cmdline_decode(struct cmdline_text text, char *buffer, size_t room)
     struct span rest = text.span;
     size_t length = 0;
 
-    if (text.form != CMDLINE_COMMAS && text.form != CMDLINE_STRING) {
-        memcpy(buffer, rest.text, rest.length < room ? rest.length : room);
-        return rest.length;
-    }
     while (rest.length > 0) {
         char bytes[4] = {rest.text[0]};
         size_t size = 1;
@@ -510,7 +506,9 @@ size_t cmdline_decode(struct cmdline_text text, char *buffer, size_t room)
         if (text.form == CMDLINE_STRING) {
             size = json_character(&rest, bytes);
         } else {
-            rest = span_from(rest, bytes[0] == ',' ? 2 : 1);
+            bool doubled = text.form == CMDLINE_COMMAS && bytes[0] == ',';
+
+            rest = span_from(rest, doubled ? 2 : 1);
         }
         for (size_t i = 0; i < size; i++, length++) {
             if (length < room) {

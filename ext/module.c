@@ -14,6 +14,11 @@
 #include "cmdline.h"
 #include "virtio_rng.h"
 
+/* The strings of VALUES, of which each module has its own. */
+struct state {
+    PyObject *values[VIRTIO_RNG_VALUES];
+};
+
 /* Not Py_RETURN_TRUE: since 3.12 it counts no reference, as these objects live
  * forever there, and before 3.12 they don't. */
 static PyObject *new_reference(PyObject *object)
@@ -31,7 +36,8 @@ static PyObject *values_tuple(void)
         return NULL;
     }
     for (Py_ssize_t i = 0; i < VIRTIO_RNG_VALUES; i++) {
-        PyObject *value = PyUnicode_FromString(virtio_rng_sources[i].value);
+        PyObject *value =
+            PyUnicode_InternFromString(virtio_rng_sources[i].value);
 
         /* PyTuple_SetItem takes the value, also when it fails. */
         if (!value || PyTuple_SetItem(values, i, value) < 0) {
@@ -290,7 +296,14 @@ PyDoc_STRVAR(check_doc,
 
 static PyObject *check(PyObject *module, PyObject *value)
 {
-    (void)module;
+    struct state *state = PyModule_GetState(module);
+
+    /* Defaults and literals are the very strings: that takes half the time. */
+    for (size_t i = 0; i < VIRTIO_RNG_VALUES; i++) {
+        if (value == state->values[i]) {
+            return new_reference(Py_True);
+        }
+    }
     return new_reference(find_source(value) ? Py_True : Py_False);
 }
 
@@ -540,6 +553,15 @@ static int add_object(PyObject *module, const char *name, PyObject *object)
 
 static int exec_module(PyObject *module)
 {
+    struct state *state = PyModule_GetState(module);
+    PyObject *values = values_tuple();
+
+    if (add_object(module, "VALUES", values) < 0) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < VIRTIO_RNG_VALUES; i++) {
+        state->values[i] = new_reference(PyTuple_GetItem(values, i));
+    }
     if (PyModule_AddStringConstant(module, "HV_VIRTIO_RNG",
                                    VIRTIO_RNG_PARAMETER) < 0 ||
         PyModule_AddStringConstant(module, "DEFAULT",
@@ -549,7 +571,18 @@ static int exec_module(PyObject *module)
         PyModule_AddIntConstant(module, "PERIOD", VIRTIO_RNG_PERIOD) < 0) {
         return -1;
     }
-    return add_object(module, "VALUES", values_tuple());
+    return 0;
+}
+
+/* No m_traverse: strings are in no cycle of references. */
+static void free_module(void *module)
+{
+    struct state *state = PyModule_GetState(module);
+
+    /* Python before 3.9 calls this also where there is none yet. */
+    for (size_t i = 0; state && i < VIRTIO_RNG_VALUES; i++) {
+        Py_XDECREF(state->values[i]);
+    }
 }
 
 static PyMethodDef methods[] = {
@@ -570,8 +603,10 @@ static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "ganeti_virtio_rng._core",
     .m_doc = "The values of virtio_rng and the QEMU arguments they stand for.",
+    .m_size = sizeof(struct state),
     .m_methods = methods,
     .m_slots = slots,
+    .m_free = free_module,
 };
 
 /* Python.h before 3.9 leaves it hidden under -fvisibility=hidden. */

@@ -314,6 +314,7 @@ static void build_is_not_deceived(void **state)
         LINE("kvm\0-device\0e1000,id=,,,,driver=virtio-rng-pci"),
         LINE("kvm\0-device\0e1000,id=driver=virtio-rng-pci,,"),
         LINE("kvm\0-object\0virtio-rng-pci"),
+        LINE("kvm\0-object\0x,driver=virtio-rng-pci"),
         LINE("kvm\0-object"),
         LINE("kvm\0-device"),
         LINE("\0\0"),

@@ -73,6 +73,7 @@ class TestCheck(unittest.TestCase):
     for value in ganeti_virtio_rng.VALUES:
       self.assertIs(check(value), True)
       self.assertIs(check(Str(value)), True)
+      self.assertIs(check("".join(list(value))), True)
 
   def test_anything_else(self):
     for value in WRONG_STRINGS + WRONG_TYPES:

@@ -261,7 +261,8 @@ def flat(value, prefix=""):
 
 @given(st.dictionaries(TEXTS, st.recursive(
   st.one_of(TEXTS, st.integers(-2 ** 63, 2 ** 64), st.booleans(), st.none()),
-  lambda inner: st.one_of(st.lists(inner), st.dictionaries(TEXTS, inner)))),
+  lambda inner: st.one_of(st.lists(inner), st.dictionaries(TEXTS, inner)),
+  max_leaves=8)),
   st.booleans(), st.sampled_from([None, 1, "\t"]))
 def test_read_json(value, ensure_ascii, indent):
   """Python's json module writes and reads what the reader reads."""
