@@ -125,7 +125,8 @@ static void expect_json_back(const uint8_t *data, size_t size)
         if (data[i] > 127 || strchr("\"'\\/", c)) {
             end += data[i] % 3 == 0 && strchr("\"'\\/", c)
                        ? sprintf(end, "\\%c", c)
-                       : sprintf(end, "\\u%04x", (unsigned int)c);
+                       : sprintf(end, i % 2 ? "\\u%04x" : "\\u%04X",
+                                 (unsigned int)c);
         } else {
             *end++ = c;
         }
