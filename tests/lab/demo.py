@@ -58,7 +58,7 @@ class Story:
     print("$ %s" % command, flush=True)
     result = self.cluster.run(command, check=False)
     for line in (result.stdout + result.stderr).splitlines():
-      print(textwrap.fill(line.strip(), 79, initial_indent="  ",
+      print(textwrap.fill(line.strip(), 88, initial_indent="  ",
                           subsequent_indent="    "))
 
   def look(self, instance, value):
