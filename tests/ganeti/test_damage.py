@@ -225,6 +225,16 @@ def test_damage(expect, damaged, name, damage):
   expect("all" if (name, damage) in HARMLESS else FILES[name])
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_unreadable(expect, damaged, name):
+  """Where there is bytecode, it would be read instead."""
+  path = damaged / name
+  for bytecode in path.parent.glob("__pycache__/%s.*" % path.stem):
+    bytecode.unlink()
+  path.chmod(0)
+  expect(FILES[name])
+
+
 #: Of all places where a source can be cut, each release tries so many.
 CUTS = 5
 
