@@ -21,7 +21,9 @@ from ganeti.hypervisor import hv_kvm
 
 def main():
   kvm = hv_kvm.KVMHypervisor
-  hvparams = dict(constants.HVC_DEFAULTS["kvm"], kernel_path="",
+  cluster = objects.Cluster()
+  cluster.UpgradeConfig()
+  hvparams = dict(cluster.GetHVDefaults(constants.HT_KVM), kernel_path="",
                   kvm_path="/usr/bin/qemu-system-x86_64")
   assert hvparams["virtio_rng"] == "random"
   instance = objects.Instance(
