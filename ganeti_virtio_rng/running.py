@@ -48,15 +48,20 @@ def generators(kvm: Any, name: str) -> List[Dict[str, Any]]:
   try:
     connection.connect()
     # In Ganeti 3.0 it has the other name.
-    execute = getattr(connection, "execute_qmp", None) or connection.Execute
+    call = getattr(connection, "execute_qmp", None) or connection.Execute
+
+    def execute(command: str, arguments: Dict[str, str]) -> Any:
+      try:
+        return call(command, arguments)
+      except TypeError: # Ganeti 3.1 looks into an answer that is None
+        raise errors.HypervisorError("The monitor has hung up")
+
     return [_describe(execute, folder, child["name"], kvm, name)
             for folder in _FOLDERS
             for child in execute("qom-list", {"path": folder})
             if child["type"].startswith(_TYPES)]
   except OSError as err: # Ganeti 3.1 lets it through
     raise errors.HypervisorError(err.strerror or str(err))
-  except TypeError: # so it does with an answer that is None
-    raise errors.HypervisorError("The monitor has hung up")
   finally:
     # Ganeti 3.1's close() believes that nothing is open.
     if getattr(connection, "sock", None):
@@ -81,12 +86,16 @@ def _describe(execute: "Callable[..., Any]", folder: str, child: str, kvm: Any,
     "id": path[len("/objects/"):] if path.startswith("/objects/") else ident,
     "slot": device["addr"] >> 3 if "addr" in device else None,
     }
-  has_our_id = (str(ident).startswith(HV_VIRTIO_RNG) and
-                str(ident)[len(HV_VIRTIO_RNG):].isdigit() and
-                ident == result["id"])
+  has_our_id = is_our_id(ident) and ident == result["id"]
   result["from"] = (HV_VIRTIO_RNG if _is_ours(result, has_our_id, kvm, name)
                     else "kvm_extra")
   return result
+
+
+def is_our_id(ident: Any) -> bool:
+  """Whether build_argv gives ids of this form."""
+  (before, prefix, number) = str(ident).partition(HV_VIRTIO_RNG)
+  return not before and bool(prefix) and number.isdigit()
 
 
 def _read(execute: "Callable[..., Any]", path: str,

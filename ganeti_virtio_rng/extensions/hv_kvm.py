@@ -162,27 +162,29 @@ def _explanation(text: str, name: str, kvm_cmd: "List[Any]",
   @return: the new error; None if there is nothing to add
 
   """
-  for option, properties in read_options(kvm_cmd):
-    ident = str(properties.get("id"))
-    source = str(properties.get("filename"))
-    if (option == "object" and ident.startswith(HV_VIRTIO_RNG) and
-        ident[len(HV_VIRTIO_RNG):].isdigit() and
+  from ganeti_virtio_rng import running
+  backends = [properties for option, properties in read_options(kvm_cmd)
+              if option == "object"]
+  sources = [backend.get("filename") for backend in backends]
+  for backend, source in zip(backends, sources):
+    if (running.is_our_id(backend.get("id")) and
         source in ["/dev/%s" % value for value in VALUES[1:]]):
       break
   else:
     return None
-  others = sum(str(properties.get("filename")) == source
-               for option, properties in read_options(kvm_cmd)
-               if option == "object")
+
   for said in (text, _log_since(started, name)):
     for line in said.splitlines():
-      # A line about an option begins with the option.
-      if ident in line or ("'%s'" % source in line and ": -" not in line and
-                           others == 1):
+      # QEMU begins with the option that it complains of. Of a source it may say
+      # nothing but the path, which may be another object's, too.
+      if str(backend["id"]) in line or (
+          "'%s'" % source in line and ": -" not in line and
+          sources.count(source) == 1):
+        if said != text:
+          text = "%s: %s" % (text, line)
         return ("%s; the random number generator is due to the hypervisor"
                 " parameter '%s', set it to '%s' to start the instance without"
-                " it" % ((text if said == text else "%s: %s" % (text, line)
-                          ).rstrip(), HV_VIRTIO_RNG, _OFF))
+                " it" % (text.rstrip(), HV_VIRTIO_RNG, _OFF))
   return None
 
 
