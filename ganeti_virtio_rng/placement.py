@@ -55,9 +55,10 @@ def has_pci_0(options: _Options, devices: "List[Any]") -> bool:
   for option, properties in options:
     if option == "machine":
       machine = properties.get("type", machine)
-  return ((machine in _ALIASES or machine.startswith(_FAMILIES)) and
-          not machine.startswith("pc-q35") or
-          any(device.hvinfo.get("bus") == _BUS for device in devices))
+  if any(device.hvinfo.get("bus") == _BUS for device in devices):
+    return True
+  return not machine.startswith("pc-q35") and (
+    machine in _ALIASES or machine.startswith(_FAMILIES))
 
 
 def find_slot(options: _Options, devices: "List[Any]",
