@@ -35,8 +35,8 @@ def path_hook(path: str) -> object:
   if not path.endswith(_FOLDERS):
     raise ImportError
 
-  # What importlib.machinery takes its names from: that one is a file, and would
-  # be looked for in this folder, where this is one of sys.path.
+  # The built-in module that importlib.machinery has its names from. That one is a
+  # file, which Python would look for in this very folder if it is in sys.path.
   import _frozen_importlib_external as machinery # type: ignore
   finder = machinery.FileFinder.path_hook(
     (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
