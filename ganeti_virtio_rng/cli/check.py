@@ -33,6 +33,11 @@ for name in sorted(EXTENDED):
   __import__(name)
 from ganeti import constants
 from ganeti.hypervisor import hv_kvm
+if not errors:
+  try:
+    from ganeti_virtio_rng.placement import find_slot # as a start does
+  except Exception as err:
+    errors["ganeti.hypervisor.hv_kvm"] = err
 json.dump({
   "version": constants.RELEASE_VERSION,
   "in_effect": "%s" in hv_kvm.KVMHypervisor.PARAMETERS,

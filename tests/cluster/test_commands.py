@@ -87,6 +87,14 @@ def stopped(node):
     node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
 
 
+@contextlib.contextmanager
+def without_certificate(node):
+  """The node daemon should run, but can't."""
+  with stopped(node):
+    with missing(node, "/var/lib/ganeti/server.pem"):
+      yield
+
+
 @pytest.mark.parametrize("state, problem", [
   (upgraded, "ganeti-noded: ERROR: was started before this version of the"
              " package was installed; run '/usr/lib/ganeti/daemon-util stop"
@@ -94,6 +102,7 @@ def stopped(node):
   (killed, "ganeti-noded: ERROR: does not run; run"
            " '/usr/lib/ganeti/daemon-util start ganeti-noded'"),
   (stopped, "ganeti-noded: ERROR: does not run; run"),
+  (without_certificate, "ganeti-noded: ERROR: does not run; run"),
   (lambda node: without(node, "virtio-rng-pci"),
    "QEMU: ERROR: /usr/bin/qemu-system-x86_64 has no virtio-rng-pci; set"
    " virtio_rng to 'off' where this node is used"),
@@ -114,6 +123,8 @@ def stopped(node):
                         "/etc/ganeti/share/ganeti/luxi.py"),
    "knows virtio_rng, but can't extend ganeti.luxi: KeyError: 'QueryInstances'"
    "; install the package again"),
+  (lambda node: replaced(node, PACKAGE + "/placement.py", "true"),
+   "knows virtio_rng, but can't extend ganeti.hypervisor.hv_kvm: ImportError: "),
   (lambda node: missing(node, SITE + "/ganeti_virtio_rng_startup.pth"),
    "does not know virtio_rng: Python does not start the package; install the"
    " package again"),
