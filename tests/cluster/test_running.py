@@ -45,6 +45,7 @@ def test_ejected_by_the_guest(cluster, add, reads):
   """It is gone until a restart; migration and hot-plug work without it."""
   web1 = add("web1.lab.test")
   expect(web1, "/dev/random")
+  version = web1.qmp("query-version")["qemu"]
   if reads:
     web1.guest.run("cat /dev/hwrng > /dev/null 2>&1 &")
     time.sleep(3) # it has used up what it may draw
@@ -53,6 +54,7 @@ def test_ejected_by_the_guest(cluster, add, reads):
   with contextlib.suppress(OSError):
     wait_for(lambda: RNG not in pci(web1).values())
   if reads and not alive(web1):
+    assert [version[part] for part in ("major", "minor", "micro")] < [10, 0, 13]
     pytest.xfail("This QEMU has no mend for CVE-2026-50624")
 
   (rows, [line]) = status(cluster.master)
