@@ -118,6 +118,23 @@ def test_clear(cluster, in_use):
   node.run(restore)
 
 
+def test_clear_is_told_to_stop(cluster, in_use):
+  """At whatever step: all or nothing, as it says, and no lock is left."""
+  node = in_use
+  restore = node.run("ganeti-virtio-rng clear --dry-run").stdout
+  whole = values(cluster)
+  steps = [step for step in steps_of(node, CLEAR) if step.call == "sendto"]
+  assert len([step for step in steps if "Config" in step.text]) >= 3
+  for step in steps:
+    node.run(restore)
+    result = node.run("strace -o /tmp/steps -e signal=none -e trace=%s"
+                      " -e inject=%s:signal=TERM:when=%d %s" %
+                      (CALLS, step.call, step.number, CLEAR), check=False)
+    assert values(cluster) == (whole if result.returncode else []), step
+    assert "ganeti-virtio-rng" not in cluster.run("gnt-debug locks").stdout
+  node.run(restore)
+
+
 def test_clear_keeps_jobs_out(cluster, in_use, add):
   """Those that change the cluster's parameters, or an instance with a value;
   others go on.

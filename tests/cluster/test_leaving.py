@@ -111,6 +111,8 @@ def test_clear(cluster, with_values, add):
   after = configuration(cluster)
   assert values(cluster) == []
   assert after["serial_no"] == before["serial_no"] + 1
+  assert (after["cluster"]["serial_no"] ==
+          before["cluster"]["serial_no"] + 1)
   assert cluster.run("ganeti-virtio-rng clear").stdout == (
     "No value of virtio_rng is set.\n")
   candidate = cluster.nodes[1].root / "var/lib/ganeti/config.data"
@@ -118,6 +120,18 @@ def test_clear(cluster, with_values, add):
 
   cluster.run(COMMANDS)
   assert essence(configuration(cluster)) == essence(before)
+
+
+def test_clear_of_instances(cluster, add):
+  """Jobs that change the cluster meanwhile have what is current."""
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", start=False)
+  before = configuration(cluster)
+  cluster.run("ganeti-virtio-rng clear --yes")
+  assert values(cluster) == []
+  after = configuration(cluster)
+  assert after["cluster"] == before["cluster"]
+  web1.modify("-H virtio_rng=off")
+  assert values(cluster) == ["off"]
 
 
 def test_clear_elsewhere(cluster, with_values):
