@@ -86,20 +86,20 @@ def test_validation(native, params, monkeypatch):
     kvm.CheckParameterSyntax(params)
     kvm.ValidateParameters(params)
 
-  params["virtio_rng"] = "foo"
-  with pytest.raises(native.errors.HypervisorError) as context:
-    kvm.CheckParameterSyntax(params)
-  assert str(context.value) == (
+  def error(function, value):
+    params["virtio_rng"] = value
+    with pytest.raises(native.errors.HypervisorError) as context:
+      function(params)
+    return str(context.value)
+
+  assert error(kvm.CheckParameterSyntax, "foo") == (
     "Parameter 'virtio_rng' fails syntax check: The value must be one of: off,"
     " random, urandom (current value: 'foo')")
 
   def fail(value):
     raise OSError(2, "No such file or directory", "/dev/%s" % value)
   monkeypatch.setattr(ganeti_virtio_rng, "check_source", fail)
-  params["virtio_rng"] = "random"
-  with pytest.raises(native.errors.HypervisorError) as context:
-    kvm.ValidateParameters(params)
-  assert str(context.value) == (
+  assert error(kvm.ValidateParameters, "random") == (
     "Parameter 'virtio_rng' fails validation: /dev/random: No such file or"
     " directory (current value: 'random')")
 
