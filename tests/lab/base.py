@@ -22,57 +22,28 @@ from pathlib import Path
 #: Where bases are kept from one run to the next
 CACHE = Path("/var/cache/ganeti-virtio-rng")
 
-RELEASES = ["bullseye", "bookworm", "trixie", "sid"]
+#: What mmdebstrap runs in between; each file says what it does
+_HOOKS = Path(__file__).with_name("base_hooks")
+
+_SPICE = "--include=qemu-system-modules-spice" # of its own since Debian 13
+
+#: Debian releases, with what mmdebstrap is told for each besides
+RELEASES = {
+  "bullseye": [],
+  "bookworm": [],
+  # Debian 12 and its QEMU, with Ganeti of its backports
+  "bookworm-backports": ["--setup-hook=%s" % (_HOOKS / "backports")],
+  "trixie": [_SPICE],
+  "sid": [_SPICE, "--customize-hook=%s" % (_HOOKS / "old_openssl")],
+  }
 
 _PACKAGES = [
   "ganeti", "qemu-system-x86", "iproute2", "procps", "socat", "fping",
   "openssh-server", "mount", "busybox-static",
   "strace", # kills a process at the system call that a test wants
-  # a package of its own since Debian 13; a pattern may match nothing
-  "?exact-name(qemu-system-modules-spice)",
   # for Ganeti's unit tests
   "python3-mock", "python3-pytest", "python3-yaml",
   ]
-
-#: What fetches Ganeti's unit tests. Of the source package, mirrors may lack all
-#: but the original tarball, which is all that is needed.
-_TESTS_HOOK = """\
-chroot "$1" sh -ec '
-sed "s/^deb /deb-src /" /etc/apt/sources.list > /etc/apt/sources.list.d/src.list
-apt-get --quiet -o Acquire::Check-Valid-Until=false update
-cd /usr/src
-apt-get --quiet source --tar-only --download-only ganeti
-mkdir ganeti
-tar -xf ganeti_*.orig.tar.* -C ganeti --strip-components=1
-rm ganeti_*
-'"""
-
-#: What makes Ganeti work on sid, whose pyOpenSSL lacks the X509Req by which
-#: Ganeti makes its certificates: the one of Debian 13, with what it is made for.
-_OPENSSL_HOOK = """\
-chroot "$1" sh -ec '
-sed "s/ sid / trixie /" /etc/apt/sources.list > /etc/apt/sources.list.d/old.list
-apt-get --quiet -o Acquire::Check-Valid-Until=false update
-mkdir /tmp/old
-cd /tmp/old
-apt-get --quiet download python3-openssl/trixie python3-cryptography/trixie
-dpkg --install --force-depends *.deb
-rm -r /tmp/old /etc/apt/sources.list.d/old.list
-'"""
-
-#: What fetches the guest's kernel. Installing its package instead would drag
-#: in the tools for an initramfs that nobody boots. Newer releases split it
-#: into several packages.
-_KERNEL_HOOK = """\
-chroot "$1" sh -ec '
-mkdir /boot/guest
-cd /boot/guest
-apt-get download $(apt-cache depends --recurse linux-image-cloud-amd64 |
-  grep -E "^linux-(image|binary|modules)-[0-9].*-cloud-amd64$")
-for deb in *.deb; do
-  dpkg-deb -x $deb .
-done
-'"""
 
 #: The guest's modules, in the order of loading: the virtio RNG and its bus, and
 #: the power button. No kernel has them all: older ones have fewer, newer ones
@@ -108,8 +79,9 @@ def node_base(release, progress):
     raise ValueError("Unknown release %r, expected one of: %s" %
                      (release, ", ".join(RELEASES)))
 
-  recipe = Path(__file__).read_bytes() + _GUEST_INIT.read_bytes()
-  digest = hashlib.sha256(recipe).hexdigest()[:8]
+  recipe = [Path(__file__), _GUEST_INIT] + sorted(_HOOKS.iterdir())
+  digest = hashlib.sha256(b"".join(path.read_bytes() for path in recipe)
+                          ).hexdigest()[:8]
   base = CACHE / ("%s-%s" % (release, digest))
 
   CACHE.mkdir(parents=True, exist_ok=True)
@@ -132,7 +104,7 @@ def _remove_others(release, base):
   """Removes what other recipes or killed builds left of a release.
 
   """
-  for stale in CACHE.glob("%s-*" % release):
+  for stale in CACHE.glob("%s-%s*" % (release, 8 * "[0-9a-f]")):
     if stale != base:
       directory = os.open(stale, os.O_RDONLY)
       with contextlib.suppress(BlockingIOError):
@@ -155,12 +127,11 @@ def _build(release, base):
     "mmdebstrap", "--mode=root", "--variant=apt",
     "--aptopt=Acquire::Check-Valid-Until \"false\"",
     "--include=%s" % ",".join(_PACKAGES),
-    "--customize-hook=%s" % _KERNEL_HOOK,
-    "--customize-hook=%s" % _TESTS_HOOK,
+    "--customize-hook=%s" % (_HOOKS / "guest_kernel"),
+    "--customize-hook=%s" % (_HOOKS / "ganeti_tests"),
     ]
-  if release == "sid":
-    command.append("--customize-hook=%s" % _OPENSSL_HOOK)
-  result = subprocess.run(command + [release, str(base)],
+  suite = release.partition("-")[0]
+  result = subprocess.run(command + RELEASES[release] + [suite, str(base)],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, encoding="utf-8",
                           errors="replace", check=False)

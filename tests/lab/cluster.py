@@ -31,11 +31,11 @@ _HVPARAMS = ",".join([
   "serial_console=true", "vhost_net=false",
   ])
 
-#: QEMU before 9.0, as in the releases that have Ganeti 3.0, can lose what an
-#: emulated guest writes while it is migrated ("physmem: Fix migration dirty
-#: bitmap coherency with TCG memory access"). With a long permitted downtime,
-#: QEMU stops the guest early.
+#: QEMU before 9.0, as in these releases, can lose what an emulated guest writes
+#: while it is migrated ("physmem: Fix migration dirty bitmap coherency with TCG
+#: memory access"). With a long permitted downtime, QEMU stops the guest early.
 _EARLY_STOP = ",migration_downtime=10000"
+_NEEDS_EARLY_STOP = ("bullseye", "bookworm", "bookworm-backports")
 
 #: Where Ganeti keeps what it needs to control its QEMUs
 _CONTROL = "run/ganeti/kvm-hypervisor"
@@ -80,7 +80,9 @@ class Cluster:
 
   def _initialize(self):
     self._progress("Initializing the cluster")
-    hvparams = _HVPARAMS + (_EARLY_STOP if self.version == "3.0" else "")
+    hvparams = _HVPARAMS
+    if self._release in _NEEDS_EARLY_STOP:
+      hvparams += _EARLY_STOP
     self.run("gnt-cluster init --no-etc-hosts --master-netdev=gnt0"
              " --enabled-hypervisors=kvm"
              " --enabled-disk-templates=diskless,file,sharedfile"
