@@ -3,7 +3,7 @@
 
 """What the package adds to the start of programs, in instructions.
 
-Valgrind's callgrind counts them, the same to 0.1 % in each run, however busy
+Valgrind's cachegrind counts them, the same to 0.1 % in each run, however busy
 the machine is.
 
 """
@@ -15,11 +15,12 @@ import shutil
 
 from .table import Line
 
-# callgrind itself, not the programs that start it: a node would have to have
+# cachegrind itself, not the programs that start it: a node would have to have
 # them as well, and a libc as new as theirs
 _VALGRIND = pathlib.Path("/usr/libexec/valgrind")
-_CALLGRIND = ("VALGRIND_LAUNCHER=none %s/callgrind-amd64-linux --tool=callgrind"
-              % _VALGRIND)
+_CACHEGRIND = ("VALGRIND_LAUNCHER=none %s/cachegrind-amd64-linux"
+               " --tool=cachegrind --cache-sim=no"
+               " --cachegrind-out-file=/dev/null" % _VALGRIND)
 
 #: instructions without and with the package, or alone and with the limit
 Cost = collections.namedtuple("Cost", ["what", "command", "without", "with_it",
@@ -48,9 +49,9 @@ def count_instructions(run, command):
   @rtype: int
 
   """
-  result = run("PYTHONHASHSEED=0 %s --callgrind-out-file=/dev/null %s" %
-               (_CALLGRIND, command))
-  return int(re.search(r"Collected : (\d+)", result.stderr).group(1))
+  result = run("PYTHONHASHSEED=0 %s %s" % (_CACHEGRIND, command))
+  count = re.search(r"I +refs: +([\d,]+)", result.stderr).group(1)
+  return int(count.replace(",", ""))
 
 
 def measure(node, deb):
@@ -64,7 +65,7 @@ def measure(node, deb):
   """
   # The nodes' network has no mirror to install it from.
   (node.root / "usr/libexec/valgrind").mkdir(parents=True)
-  for pattern in ("callgrind-*", "vgpreload_core-*", "*.supp"):
+  for pattern in ("cachegrind-*", "vgpreload_core-*", "*.supp"):
     for path in _VALGRIND.glob(pattern):
       shutil.copy(str(path), str(node.root / "usr/libexec/valgrind"))
 
@@ -98,7 +99,7 @@ def lines(release, costs):
 
   """
   for index, cost in enumerate(costs):
-    how = "instructions, by callgrind"
+    how = "instructions, by cachegrind"
     if index == 1:
       how += "; an empty .pth file costs %.3f" % (costs[0].without /
                                                   cost.without)
