@@ -4,6 +4,7 @@
 """What holds for any value and any command line."""
 
 import json
+import os
 import re
 
 import pytest
@@ -19,8 +20,10 @@ from ganeti_virtio_rng import check
 from ganeti_virtio_rng import check_source
 from ganeti_virtio_rng import read_options
 
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+# A quarter of what tests/check takes
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 class Mine(Exception):
