@@ -1,10 +1,16 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Makes the tree importable as its package is on a node."""
+"""Makes the tree importable as its package is on a node, and says which tests
+run, in which order, on which release.
 
+"""
+
+import collections
+import os
 import pathlib
 import sys
+import zlib
 
 import pytest
 
@@ -14,25 +20,93 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ganeti_virtio_rng/site"),
                 str(ROOT / "tests")]
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items):
-  """Keeps tests that share a cluster, or Ganeti's modules, in one process.
+def pytest_addoption(parser):
+  parser.addoption("--full", action="store_true", help="run every test on every"
+                   " release, where by default most run on one of two")
 
-  Each release has two clusters, for two processes; about half of the work is
-  in files before test_g.
+
+def _releases(config):
+  """Debian releases to test.
+
+  @rtype: list of str
+
+  """
+  from lab.base import RELEASES # pylint: disable=C0415
+  if "LAB_RELEASES" in os.environ:
+    return os.environ["LAB_RELEASES"].split()
+  return list(RELEASES) if config.option.full else ["bookworm", "trixie"]
+
+
+def pytest_generate_tests(metafunc):
+  if "release" in metafunc.fixturenames:
+    metafunc.parametrize("release", _releases(metafunc.config), indirect=True)
+
+
+def _release(item):
+  """The release that a test runs on, or None.
+
+  """
+  return hasattr(item, "callspec") and item.callspec.params.get("release")
+
+
+def _has_its_turn(item):
+  """Whether a test that runs on one release only runs on this one.
+
+  The test's name decides, so that it is the same one each time.
+
+  """
+  if (not _release(item) or item.config.option.full or
+      item.get_closest_marker("each_release")):
+    return True
+  releases = _releases(item.config)
+  name = item.nodeid.replace(_release(item), "", 1)
+  turn = zlib.crc32(name.encode()) % len(releases)
+  return releases.index(_release(item)) == turn
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+  """Leaves out what runs on another release, and puts the rest into order.
 
   """
   for item in items:
-    params = getattr(item, "callspec", None) and item.callspec.params or {}
-    if "cluster" in item.fixturenames:
-      half = "first" if item.path.name < "test_g" else "second"
-      group = "%s-%s" % (params["release"], half)
-    elif "ganeti" in params:
-      group = params["ganeti"]
-    else:
-      continue
-    item.add_marker(pytest.mark.xdist_group(group))
+    if item.path.parent.name == "ganeti" and _release(item):
+      # They are quick, and those of a file share Ganeti's modules.
+      item.add_marker(pytest.mark.each_release)
+      item.add_marker(pytest.mark.xdist_group(
+        "%s-%s" % (_release(item), item.path.stem)))
   yield # to pytest-xdist, which looks at the marks, and to pytest's own order
+  others = [item for item in items if not _has_its_turn(item)]
+  config.hook.pytest_deselected(items=others)
   # Long ones first, so that the short ones fill up the end
-  items.sort(key=lambda item: ("cluster" not in item.fixturenames,
-                               "release" not in item.fixturenames))
+  items[:] = sorted((item for item in items if _has_its_turn(item)),
+                    key=lambda item: (not item.get_closest_marker("long"),
+                                      "bare_cluster" not in item.fixturenames,
+                                      "release" not in item.fixturenames))
+
+
+def pytest_terminal_summary(terminalreporter):
+  """Says where the time went: for each tier, and each file of the clusters'.
+
+  """
+  seconds = collections.Counter()
+  tests = collections.defaultdict(set)
+  for reports in terminalreporter.stats.values():
+    for report in reports:
+      if hasattr(report, "when") and report.nodeid:
+        path = pathlib.Path(report.nodeid.partition("::")[0])
+        part = "/".join(path.parts[1:] if "cluster" in path.parts
+                        else path.parts[1:-1])
+        seconds[part] += report.duration
+        tests[part].add(report.nodeid)
+  total = sum(seconds.values())
+  if len(seconds) < 2:
+    return
+  terminalreporter.section("where the time went, of all processes together")
+  terminalreporter.write_line("%-36s %5s  %7s  %5s" % ("tests of", "tests",
+                                                       "seconds", "share"))
+  for (part, taken) in seconds.most_common():
+    terminalreporter.write_line("%-36s %5d  %7.0f  %3.0f %%" % (
+      part, len(tests[part]), taken, 100 * taken / total))
+  terminalreporter.write_line("%-36s %5d  %7.0f" % (
+    "all", sum(map(len, tests.values())), total))

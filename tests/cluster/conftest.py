@@ -6,13 +6,13 @@
 """
 
 import contextlib
+import functools
 import os
 
 from pathlib import Path
 
 import pytest
 
-from lab import TESTED
 from lab.cluster import Cluster
 from lab.cluster import Instance
 from lab.guest import Guest
@@ -33,9 +33,9 @@ _LOGS = [
 _clusters = []
 
 
-@pytest.fixture(scope="session", params=TESTED)
+@pytest.fixture(scope="session")
 def release(request):
-  """The Debian release of the nodes: each test runs once on each.
+  """The Debian release of the nodes.
 
   """
   if os.geteuid() != 0:
@@ -74,17 +74,33 @@ def progress(request):
 
 
 @pytest.fixture(scope="session")
-def cluster(release, deb, progress):
-  """A cluster of two nodes with the package installed.
+def shared_cluster(deb, progress):
+  """A function that returns the cluster of a release, the same each time.
 
-  All tests share it, and leave it as they found it.
+  It is raised when it is first asked for, and stays until the last test.
 
   """
-  with Cluster(release, nodes=2, deb=deb, progress=progress,
-               mlock=False) as result:
-    _clusters.append(result)
-    yield result
-    _clusters.remove(result)
+  with contextlib.ExitStack() as stack:
+
+    @functools.lru_cache(maxsize=None)
+    def _raise(release):
+      result = stack.enter_context(Cluster(release, nodes=2, deb=deb,
+                                           progress=progress, mlock=False))
+      _clusters.append(result)
+      return result
+
+    yield _raise
+
+
+@pytest.fixture
+def cluster(release, shared_cluster):
+  """A cluster of two nodes with the package installed.
+
+  Tests share it, and leave it as they found it. Each process of pytest-xdist
+  has its own.
+
+  """
+  return shared_cluster(release)
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 
 """What happens to a cluster in the years after its installation."""
 
+import pytest
+
 from lab.cluster import Cluster
 from lab.cluster import Instance
 from lab.expectations import configuration
@@ -10,6 +12,7 @@ from lab.expectations import expect
 from lab.expectations import verify
 
 
+@pytest.mark.long
 def test_master_failover(cluster, web1):
   (first, second) = cluster.nodes
   try:
@@ -24,6 +27,7 @@ def test_master_failover(cluster, web1):
     "gnt-instance info web1.lab.test").stdout
 
 
+@pytest.mark.long
 def test_new_node(cluster, deb):
   """With the package it is like the others; without it, it is no obstacle."""
   complaints = verify(cluster)

@@ -27,6 +27,7 @@ QEMU = "/usr/bin/qemu-system-x86_64"
 SITE = "/usr/lib/python3/dist-packages"
 
 
+@pytest.mark.each_release
 def test_check(cluster):
   for node in cluster.nodes:
     lines = node.run(CHECK).stdout.splitlines()

@@ -53,6 +53,7 @@ def test_confined(release, add, hvparams):
   expect(web1, "/dev/random")
 
 
+@pytest.mark.each_release
 def test_nothing_moves(add):
   """With all that Ganeti adds to the bus, in the slots of Ganeti 2.x."""
   web1 = add("web1.lab.test", "%s --net 1:mode=bridged,link=br0 -t file"
@@ -133,7 +134,8 @@ def test_qemu_without_the_device(cluster, add, missing):
   "-device virtio-rng",
   "-object rng-random,filename=/dev/urandom,id=rng0"
   " -device virtio-rng-pci,rng=rng0",
-  """-device {"driver":"virtio-rng-pci"}""",
+  pytest.param("""-device {"driver":"virtio-rng-pci"}""",
+               marks=pytest.mark.each_release),
   ])
 def test_generator_in_kvm_extra(cluster, release, web1, kvm_extra):
   """It stays, alone, and the node daemon's log says so."""
@@ -162,6 +164,7 @@ def test_our_id_in_kvm_extra(web1):
   assert web1.guest.run(CURRENT) == "virtio_rng.0\n"
 
 
+@pytest.mark.each_release
 def test_hotplug_until_the_bus_is_full(add):
   """Where all slots below the reservation are taken, the device has the last
   one; the error is QEMU's, and all goes on.

@@ -5,11 +5,14 @@
 
 import re
 
+import pytest
+
 from lab.expectations import cluster_parameter
 from lab.expectations import disks_can_be_sent
 from lab.expectations import values
 
 
+@pytest.mark.long
 def test_export(cluster, deb, add):
   """The master knows what was set; no other node has the package here."""
   (master, other) = cluster.nodes

@@ -14,7 +14,6 @@ import re
 
 import pytest
 
-from lab import TESTED
 from lab.cluster import Instance
 from lab.expectations import configuration
 from lab.expectations import essence
@@ -23,9 +22,6 @@ from lab.expectations import replaced
 from lab.expectations import values
 from lab.expectations import verify
 from lab.expectations import wait_for
-
-# Each step is a run of its own, so one release must do.
-pytestmark = pytest.mark.parametrize("release", TESTED[-1:], indirect=True)
 
 CALLS = "mkdir,rename,rmdir,sendto,unlink,openat,clone,vfork"
 
@@ -96,6 +92,7 @@ def in_use(cluster, add):
 CLEAR = "ganeti-virtio-rng clear --yes"
 
 
+@pytest.mark.long
 def test_clear(cluster, in_use):
   """All or nothing, and the next run works at once, as do jobs then."""
   node = in_use
@@ -208,6 +205,7 @@ def expect_all_work(node):
   node.run("gnt-cluster info")
 
 
+@pytest.mark.long
 def test_installation(deb, no_daemons):
   """dpkg's own steps; those of the package's scripts have a test above.
 
@@ -236,6 +234,7 @@ def test_installation(deb, no_daemons):
       node.run(command)
 
 
+@pytest.mark.long
 def test_node_daemon(cluster, add):
   """While it starts an instance: once its runtime is saved, and until QEMU runs.
 
@@ -295,6 +294,7 @@ os.execvp("strace", ["strace", "-D", "-o", "/tmp/steps", "-e", "signal=none",
 """ % CALLS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command, undo", [
   ("gnt-instance modify -H virtio_rng=urandom",
    lambda web1: web1.modify("-H virtio_rng=default")),

@@ -5,6 +5,8 @@
 
 import contextlib
 
+import pytest
+
 from lab.expectations import configuration
 from lab.expectations import expect
 
@@ -31,6 +33,7 @@ REASONS = {
   }
 
 
+@pytest.mark.long
 def test_refused(cluster, add):
   """By modify as by start, by name of node and device; the other goes on."""
   (master, node) = cluster.nodes

@@ -9,7 +9,6 @@ import subprocess
 
 import pytest
 
-from lab import TESTED
 from lab.draining import drain
 from lab.draining import latency
 from lab.expectations import cluster_parameter
@@ -36,8 +35,7 @@ def draw_without_limit(instance):
     "echo virtio_rng.1 > /sys/class/misc/hw_random/rng_current")
 
 
-# Ten guests take the machine's time on each release that does this.
-@pytest.mark.parametrize("release", TESTED[-1:], indirect=True)
+@pytest.mark.long
 def test_greedy_guests(cluster, record_property):
   """One, and ten, get what they may; without the limit, several times that.
 
@@ -221,6 +219,7 @@ assert seen[-1] == "/x/ganeti_virtio_rng/y.py" # it would have been found
 """
 
 
+@pytest.mark.each_release
 def test_python_reads_no_environment(cluster):
   output = cluster.run("python3 -", input=RECORDER).stdout
   assert "addr=0xb" in output

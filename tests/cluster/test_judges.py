@@ -44,6 +44,7 @@ DEFAULTS = ("ganeti.hypervisor_unittest.py",
             "FAIL: test (__main__.TestParameters)") # Python before 3.11
 
 
+@pytest.mark.each_release
 def test_unit_tests_of_ganeti(release, deb, progress):
   """They give the same result with the package as without, but for one."""
   rack = Rack()
@@ -63,6 +64,7 @@ def test_unit_tests_of_ganeti(release, deb, progress):
     rack.close()
 
 
+@pytest.mark.long
 def test_burnin(cluster, release):
   """Once with each value.
 

@@ -18,6 +18,7 @@ from lab.expectations import verify
 from lab.expectations import wait_for
 
 
+@pytest.mark.long
 def test_story(bare_cluster, deb):
   """Nobody sets a value: there is nothing to clean up."""
   cluster = bare_cluster(nodes=2)
@@ -96,6 +97,7 @@ gnt-instance modify -H virtio_rng=off web1.lab.test
 """
 
 
+@pytest.mark.each_release
 def test_clear(cluster, with_values, add):
   """In one write, and what it prints is the way back."""
   add("web2.lab.test", start=False)
@@ -122,6 +124,7 @@ def test_clear(cluster, with_values, add):
   assert essence(configuration(cluster)) == essence(before)
 
 
+@pytest.mark.each_release
 def test_clear_of_instances(cluster, add):
   """Jobs that change the cluster meanwhile have what is current."""
   web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", start=False)

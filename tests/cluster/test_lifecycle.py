@@ -24,6 +24,7 @@ def reads(instance):
   return instance.guest.run("cat /reads").split()
 
 
+@pytest.mark.each_release
 def test_live_migration(cluster, add):
   """There and back, while the guest reads and its owner changes his mind."""
   web1 = add("web1.lab.test", node=cluster.nodes[1])
@@ -110,6 +111,7 @@ def test_watcher(cluster, web1):
   expect(web1, "/dev/urandom")
 
 
+@pytest.mark.long
 def test_file_storage(cluster, add):
   """Reinstalled, renamed, moved, exported and imported."""
   web1 = add("web1.lab.test", "-t file -s 32M -H kvm:virtio_rng=urandom")
@@ -141,6 +143,7 @@ def test_file_storage(cluster, add):
   expect(web1, "/dev/urandom")
 
 
+@pytest.mark.each_release
 @pytest.mark.parametrize("device", ["net", "disk"])
 def test_hotplug(cluster, add, device):
   """Devices come and go before and after a migration."""

@@ -14,9 +14,9 @@ import subprocess
 
 import pytest
 
-from lab import TESTED
 from lab import cluster as lab_cluster
 from lab import node as lab_node
+from lab.base import node_base
 from lab.expectations import PACKAGE
 from lab.expectations import daemons
 from lab.expectations import verify
@@ -82,6 +82,7 @@ def node(bare_cluster, deb):
   return cluster.master
 
 
+@pytest.mark.each_release
 def test_removal_where_nobody_set_a_value(bare_cluster, deb):
   """In any order, silently, and nothing is left."""
   cluster = bare_cluster(nodes=2)
@@ -103,6 +104,7 @@ def test_removal_where_nobody_set_a_value(bare_cluster, deb):
   assert verify(cluster) == complaints
 
 
+@pytest.mark.each_release
 def test_refusal(node):
   """All is as it was, and the text is enough to go on."""
   cluster = node.cluster
@@ -271,11 +273,12 @@ def systemd(monkeypatch):
   monkeypatch.setattr(lab_cluster, "Node", SystemdNode)
 
 
-# The base of Debian 12 has no systemd.
-@pytest.mark.parametrize("release", TESTED[-1:], indirect=True)
+@pytest.mark.each_release
 @pytest.mark.usefixtures("systemd")
-def test_control_group(bare_cluster, deb):
+def test_control_group(bare_cluster, deb, release, progress):
   """A daemon that was restarted isn't in that of whoever called dpkg."""
+  if not (node_base(release, progress) / "lib/systemd/systemd").exists():
+    pytest.skip("The base of %s has no systemd" % release)
   cluster = bare_cluster(nodes=0)
   node = cluster.start_node()
   wait_for(lambda: node.run("systemctl is-system-running", check=False
@@ -326,6 +329,7 @@ def test_removal_of_a_damaged_package(bare_cluster, deb):
   node.run("gnt-cluster info")
 
 
+@pytest.mark.each_release
 def test_upgrade_where_it_was_disabled(bare_cluster, deb, old_deb):
   """What disable saved is printed, as what would set it again."""
   cluster = bare_cluster()
@@ -374,6 +378,7 @@ def test_upgrade_where_it_was_disabled(bare_cluster, deb, old_deb):
   assert "gnt-" not in node.run("dpkg -i /tmp/%s" % deb.name).stdout
 
 
+@pytest.mark.long
 def test_upgrade_step_by_step(bare_cluster, deb, old_deb):
   """Each Python works between any two of dpkg's steps, and nothing is left."""
   cluster = bare_cluster()

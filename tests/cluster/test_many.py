@@ -10,11 +10,14 @@ import os
 import time
 import uuid
 
+import pytest
+
 from lab.expectations import RNG
 from lab.expectations import configuration
 from lab.expectations import pci
 
 
+@pytest.mark.long
 def test_forty_started_together(bare_cluster, deb):
   cluster = bare_cluster()
   cluster.master.install(deb)

@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 
+import pytest
 
 from benchmark import hook
 
@@ -76,6 +77,7 @@ def test_lintian(deb, tmp_path):
   assert (result.returncode, result.stdout) == (0, "")
 
 
+@pytest.mark.each_release
 def test_contract_on_the_nodes_python(cluster):
   node = cluster.master
   (node.root / "tmp/test_contract.py").write_text(
@@ -84,12 +86,15 @@ def test_contract_on_the_nodes_python(cluster):
   assert "OK" in result.stderr
 
 
+@pytest.mark.each_release
 def test_other_programs_load_nothing(cluster):
   modules = cluster.master.run("python3 -c 'import sys; print(*sys.modules)'")
   assert [name for name in modules.stdout.split() if "ganeti" in name] == [
     "ganeti_virtio_rng_finder"]
 
 
+@pytest.mark.long
+@pytest.mark.each_release
 def test_costs_programs_next_to_nothing(release, deb, progress):
   """Ganeti's own, too, counted in instructions."""
   rack = Rack()

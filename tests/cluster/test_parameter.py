@@ -14,6 +14,7 @@ from lab.expectations import expect
 from lab.expectations import values
 
 
+@pytest.mark.each_release
 def test_default_of_a_new_cluster(cluster, web1):
   info = cluster.run("gnt-cluster info").stdout
   assert re.search(r"^ +virtio_rng: random$", info, re.M)
@@ -24,6 +25,7 @@ def test_default_of_a_new_cluster(cluster, web1):
   assert values(cluster) == []
 
 
+@pytest.mark.each_release
 def test_instance_level(cluster, web1):
   web1.modify("-H virtio_rng=urandom")
   web1.start()
@@ -141,6 +143,7 @@ def test_off_that_is_no_string(cluster, web1):
   assert not web1.running
 
 
+@pytest.mark.each_release
 def test_verify_points_at_kvm_extra(cluster):
   advice = "kvm_extra already adds a virtio-rng device"
   assert advice not in cluster.run("gnt-cluster verify", check=False).stdout

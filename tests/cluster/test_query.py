@@ -8,6 +8,9 @@ import re
 
 import pytest
 
+# Each Ganeti has its own way with queries.
+pytestmark = pytest.mark.each_release
+
 BORN = "hv/disk_cache"
 OURS = "hv/virtio_rng"
 

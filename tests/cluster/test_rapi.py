@@ -3,8 +3,13 @@
 
 """The parameter through the remote API, by Ganeti's own client."""
 
+import pytest
+
 from lab.cluster import Instance
 from lab.expectations import expect
+
+# Each Ganeti has its own way with queries.
+pytestmark = pytest.mark.each_release
 
 SCRIPT = """
 import glob

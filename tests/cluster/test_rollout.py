@@ -5,6 +5,8 @@
 
 import re
 
+import pytest
+
 from lab.expectations import daemons
 from lab.expectations import expect
 from lab.expectations import values
@@ -55,6 +57,7 @@ def test_daemons_that_do_not_run_are_not_started(bare_cluster, deb):
     assert result.returncode != 0
 
 
+@pytest.mark.long
 def test_node_by_node(bare_cluster, deb):
   """Through all mixed states of a master and another node, and back."""
   cluster = bare_cluster(nodes=2)

@@ -91,6 +91,7 @@ while True:
 """
 
 
+@pytest.mark.each_release
 def test_generators_of_kvm_extra(cluster, add):
   """Without an object, in another process, with odd names, and several."""
   node = cluster.master

@@ -11,7 +11,6 @@ import uuid
 import pytest
 
 import ganeti_virtio_rng_finder
-from lab import TESTED
 from lab.base import node_base
 
 
@@ -66,15 +65,23 @@ class Ganeti:
         del sys.modules[name]
 
 
-@pytest.fixture(scope="module", params=TESTED)
-def ganeti(request, tmp_path_factory):
-  release = Ganeti(request.param, tmp_path_factory.mktemp("qemu"))
-  sys.path.insert(0, str(release.path))
-  release.forget()
+@pytest.fixture(scope="module")
+def release(request):
+  """The Debian release whose Ganeti it is.
+
+  """
+  return request.param
+
+
+@pytest.fixture(scope="module")
+def ganeti(release, tmp_path_factory):
+  result = Ganeti(release, tmp_path_factory.mktemp("qemu"))
+  sys.path.insert(0, str(result.path))
+  result.forget()
   ganeti_virtio_rng_finder.start()
-  yield release
-  release.forget()
-  sys.path.remove(str(release.path))
+  yield result
+  result.forget()
+  sys.path.remove(str(result.path))
 
 
 @pytest.fixture

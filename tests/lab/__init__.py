@@ -10,8 +10,3 @@ L{CACHE<lab.base.CACHE>}, and never outlives the process that raised it, not
 even when that process is killed.
 
 """
-
-import os
-
-#: Debian releases to test
-TESTED = os.environ.get("LAB_RELEASES", "bookworm trixie").split()
