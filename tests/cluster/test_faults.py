@@ -10,6 +10,7 @@ and then strace kills one run before each of them.
 """
 
 import collections
+import pathlib
 import re
 
 import pytest
@@ -284,14 +285,8 @@ def test_node_daemon(cluster, add):
   expect(other, "/dev/random")
 
 
-#: Takes the place of the program of a job, and runs it under strace
-TRACED = """
-import os
-import sys
-os.execvp("strace", ["strace", "-D", "-o", "/tmp/steps", "-e", "signal=none",
-                     "-e", "trace=%s"] + open("/tmp/inject").read().split() +
-          [sys.executable, __file__ + ".kept"] + sys.argv[1:])
-""" % CALLS
+#: Takes the place of the program of a job
+TRACED = pathlib.Path(__file__).with_name("traced_job.py")
 
 
 @pytest.mark.long
@@ -311,7 +306,8 @@ def test_job(cluster, add, command, undo):
     """Runs the job until its process has ended.
 
     """
-    node.run("rm -f /tmp/steps; cat > /tmp/inject", input=inject)
+    node.run("rm -f /tmp/steps; cat > /tmp/inject",
+             input="-e trace=%s %s" % (CALLS, inject))
     result = node.run("%s --submit web1.lab.test" % command)
     steps = node.root / "tmp/steps"
     wait_for(lambda: steps.exists() and steps.read_text() and
@@ -319,8 +315,8 @@ def test_job(cluster, add, command, undo):
     # Some commands have it in the one, some in the other
     return re.search(r"\d+", result.stdout + result.stderr).group()
 
-  with replaced(node, node.run("ls /usr/share/ganeti/3.*/ganeti/jqueue/exec.py"
-                               ).stdout.strip(), "echo '%s'" % TRACED):
+  program = node.run("ls /usr/share/ganeti/3.*/ganeti/jqueue/exec.py").stdout
+  with replaced(node, program.strip(), "cat %s" % node.copy(TRACED)):
     run()
     steps = [step for (step, line) in read_steps(node, "tmp/steps")
              if re.search("^rename|livelocks/job.*O_CREAT|updateInstance|"

@@ -11,19 +11,9 @@ import time
 
 import pytest
 
-NODE = """
-import signal
-import sys
-import time
-signal.signal(signal.SIGINT, signal.default_int_handler) # a job ignores it
-sys.path.insert(0, sys.argv[1])
-from lab.node import Node, Rack
-rack = Rack()
-node = Node(sys.argv[2], "node1.lab.test", "10.77.0.1", rack, {}, print)
-node.popen("sleep 1000")
-print("\\nup", flush=True)
-time.sleep(1000)
-"""
+ROOT = pathlib.Path(__file__).parents[2]
+
+NODE = pathlib.Path(__file__).with_name("lasting_node.py")
 
 
 def descendants(pid):
@@ -46,8 +36,8 @@ def descendants(pid):
                                     signal.SIGKILL])
 def test_nothing_is_left(release, number):
   with subprocess.Popen(
-      ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", NODE,
-       str(pathlib.Path(__file__).parents[1]), release],
+      ["setpriv", "--pdeathsig", "KILL", sys.executable, str(NODE),
+       str(ROOT / "tests"), release],
       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
       universal_newlines=True) as process:
     while process.stdout.readline() != "up\n":

@@ -44,49 +44,9 @@ LAYOUTS = {
                 "/opt/ganeti/sbin"),
   }
 
-#: Moves Ganeti's files, and makes the links that its "make install" makes
-_MOVE = """
-set -e
-version=$(basename $(readlink /etc/ganeti/share))
-find /usr/sbin /usr/lib/ganeti -lname '*/default/*' -delete
-find /usr/lib/ganeti -lname 'default/*' -delete
-# Haskell's programs are large, and nothing here runs them.
-find /usr/lib/ganeti -size +1M -delete
-grep -rIlE '/usr/(share/|lib/|s)' /usr/share/ganeti/$version \
-  /usr/lib/ganeti/$version | xargs sed -i \
-  's:/usr/share/ganeti:{share}:g; s:/usr/lib/ganeti:{lib}:g
-   s:"/usr/sbin/:"{sbin}/:g'
-
-mkdir -p {sbin} $(dirname {share}) $(dirname {lib})
-[ {share} = /usr/share/ganeti ] || mv /usr/share/ganeti {share}
-mv /usr/lib/ganeti {lib}
-# What is not Python has the same folders once more, for each version.
-inner={lib}/$version
-mkdir -p $(dirname $inner{lib}) $(dirname $inner{sbin})
-mv $inner/usr/lib/ganeti $inner{lib}
-[ {sbin} = /usr/sbin ] || mv $inner/usr/sbin $inner{sbin}
-
-ln -sfn {share}/$version /etc/ganeti/share
-ln -sfn {lib}/$version /etc/ganeti/lib
-for name in $(cd {share}/default; ls); do
-  case $name in
-    gnt-* | ganeti-*) ln -s {share}/default/$name {sbin} ;;
-    ganeti | root) ;;
-    *) ln -s {share}/default/$name {lib} ;;
-  esac
-done
-ln -s {lib}/default{lib}/daemon-util {lib}
-"""
-
-#: Then moves modules to where Python looks, and commands to where links were
-_FLATTEN = """
-set -e
-mv {share}/default/ganeti /usr/lib/python3/dist-packages
-for link in $(find {sbin} {lib} -lname '{share}/*'); do
-  mv $(readlink -f $link) $link
-done
-rm -r {share}
-"""
+#: Put Ganeti's files to the places that the environment says
+_MOVE = pathlib.Path(__file__).with_name("layout_move")
+_FLATTEN = pathlib.Path(__file__).with_name("layout_flatten")
 
 
 @pytest.fixture(scope="session")
@@ -131,10 +91,10 @@ def place(bare_node):
   """
   def _place(name):
     layout = LAYOUTS[name]
-    if name != "debian":
-      bare_node.run(_MOVE.format(**layout._asdict()))
-    if name == "python":
-      bare_node.run(_FLATTEN.format(**layout._asdict()))
+    programs = {"debian": [], "python": [_MOVE, _FLATTEN]}.get(name, [_MOVE])
+    for program in programs:
+      bare_node.run("share={} lib={} sbin={} sh {}".format(
+        *layout, bare_node.copy(program)))
     # Nothing is left for a path that is written down somewhere.
     for old in set(LAYOUTS["debian"]) - set(layout):
       assert bare_node.run("find %s -name 'gnt-*' -o -name 'ganeti*'" % old,

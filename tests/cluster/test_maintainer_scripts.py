@@ -247,15 +247,7 @@ class SystemdNode(lab_node.Node):
   """A node whose first process is systemd.
 
   """
-  #: What takes the place of the last lines of a node's start
-  BOOT = """
-echo "$pid"
-exec > /dev/null 2>&1
-exec unshare --cgroup sh -ec '
-mount -o remount,rw /sys
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-exec env -i container=lab PATH="$PATH" /lib/systemd/systemd'
-"""
+  INIT = pathlib.Path(__file__).with_name("systemd_init")
 
   def _enter(self, command):
     result = super()._enter(command)
@@ -267,9 +259,6 @@ def systemd(monkeypatch):
   """Makes the nodes of a test those of systemd.
 
   """
-  (start, line, _) = lab_node._BOOT.partition("mkdir /run/sshd\n")
-  assert line
-  monkeypatch.setattr(lab_node, "_BOOT", start + line + SystemdNode.BOOT)
   monkeypatch.setattr(lab_cluster, "Node", SystemdNode)
 
 

@@ -8,6 +8,7 @@ Its table for everyday ones is tested with the other commands.
 """
 
 import contextlib
+import pathlib
 import signal
 import socket
 import time
@@ -31,13 +32,8 @@ def alive(instance):
 
 
 #: Has a guest eject what is in a slot of its PCI bus
-EJECT = """
-for slot in /sys/bus/pci/slots/*; do
-  if [ $(cat $slot/address) = 0000:00:{0:02x} ]; then
-    echo 0 > $slot/power
-  fi
-done
-"""
+EJECT = ("echo 0 > $(dirname $(grep -lx 0000:00:{0:02x}"
+         " /sys/bus/pci/slots/*/address))/power")
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["idle", "reading"])
@@ -72,23 +68,8 @@ def test_ejected_by_the_guest(cluster, add, reads):
   expect(web1, "/dev/random")
 
 
-# Answers what QEMU asks of a backend when it starts.
-VHOST_USER = """
-import socket, struct
-server = socket.socket(socket.AF_UNIX)
-server.bind("/run/vhost-user.sock")
-server.listen(1)
-print(flush=True)
-(qemu, _) = server.accept()
-while True:
-  header = qemu.recv(12, socket.MSG_WAITALL)
-  if not header:
-    break
-  (request, _, size) = struct.unpack("=III", header)
-  qemu.recv(size, socket.MSG_WAITALL)
-  if request == 1: # the features; QEMU waits for nothing else
-    qemu.sendall(struct.pack("=IIIQ", request, 5, 8, 1 << 32))
-"""
+#: A backend in another process
+BACKEND = pathlib.Path(__file__).with_name("vhost_user_backend.py")
 
 
 @pytest.mark.each_release
@@ -100,7 +81,7 @@ def test_generators_of_kvm_extra(cluster, add):
              " rng-random\\,filename=/dev/urandom\\,id=rng0 -device"
              " virtio-rng-pci\\,rng=rng0\\,max-bytes=1024\\,period=1000'")
   with node.popen("python3 -") as backend:
-    backend.stdin.write(VHOST_USER)
+    backend.stdin.write(BACKEND.read_text())
     backend.stdin.close()
     backend.stdout.readline()
     add("web2.lab.test", "-H 'kvm:kvm_extra=-device virtio-rng-pci\\,addr=0x19"

@@ -46,73 +46,7 @@ FILES = {
 
 SOURCES = [name for name in FILES if name.endswith(".py")]
 
-# Loads Ganeti's modules from the folder in its arguments, with the package in
-# each folder that it is told, and says what became of them. All else that they
-# load is loaded before, so that this is quick.
-PROGRAM = """
-import gc, importlib, json, os, sys, syslog, traceback
-sys.path.insert(0, sys.argv[1])
-gc.disable() # quicker
-
-def load(names):
-  return [importlib.import_module(name) for name in names]
-
-def forget():
-  for name in list(sys.modules):
-    if name.partition(".")[0] == "ganeti":
-      del sys.modules[name]
-
-def look(folder, *names):
-  logged = []
-  syslog.syslog = lambda priority, text: logged.append(text)
-  sys.path.insert(0, folder)
-  import ganeti_virtio_rng_finder as finder
-  finder.start()
-  (constants, hv_kvm, objects) = load(names)[:3]
-  from ganeti import errors, utils
-  kvm = hv_kvm.KVMHypervisor
-
-  cluster = objects.Cluster(hvparams={"kvm": {}})
-  cluster.UpgradeConfig()
-  in_effect = "virtio_rng" in kvm.PARAMETERS
-  assert ("virtio_rng" in cluster.GetHVDefaults("kvm")) == in_effect
-  assert hasattr(constants, "HV_VIRTIO_RNG") == in_effect
-  assert ("virtio_rng" in constants.HVS_PARAMETERS) == in_effect
-
-  # As Ganeti checks what is in the configuration
-  kvm.CheckParameterSyntax(cluster.GetHVDefaults("kvm"))
-  for value, known in (("off", True), ("urandom", True), ("foo", False)):
-    cluster.hvparams["kvm"]["virtio_rng"] = value
-    hvparams = cluster.GetHVDefaults("kvm")
-    utils.ForceDictType(hvparams, constants.HVS_PARAMETER_TYPES)
-    try:
-      kvm.CheckParameterSyntax(hvparams)
-      assert known, value
-    except errors.HypervisorError:
-      assert not known, value
-    assert hvparams["virtio_rng"] == value
-  loader = sys.modules.get("ganeti_virtio_rng_loader")
-  return [in_effect, sorted(getattr(loader, "errors", ())), logged]
-
-load(sys.argv[2:])
-forget()
-sys.dont_write_bytecode = True
-for line in sys.stdin:
-  (read, write) = os.pipe()
-  pid = os.fork()
-  if pid == 0:
-    try:
-      answer = look(*line.split())
-    except BaseException:
-      answer = traceback.format_exc()
-    os.write(write, json.dumps(answer).encode())
-    os._exit(0)
-  os.close(write)
-  with os.fdopen(read) as pipe:
-    answer = pipe.read()
-  status = os.waitpid(pid, 0)[1]
-  print(answer if status == 0 else json.dumps("died: %d" % status), flush=True)
-"""
+PROGRAM = pathlib.Path(__file__).with_name("look_at_each.py")
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +74,7 @@ def start(ganeti):
   """
   process = subprocess.Popen(
     ["setpriv", "--bounding-set=-dac_override,-dac_read_search",
-     sys.executable, "-c", PROGRAM, str(ganeti.path)] + REQUIRED + OTHERS,
+     sys.executable, str(PROGRAM), str(ganeti.path)] + REQUIRED + OTHERS,
     stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True,
     cwd="/")
 
@@ -360,28 +294,7 @@ def another_ganeti(ganeti, tmp_path):
   return make
 
 
-LACKING = """
-import importlib, sys, syslog
-logged = []
-syslog.syslog = lambda priority, text: logged.append(text)
-sys.dont_write_bytecode = True
-sys.path[:0] = sys.argv[1:3]
-import ganeti_virtio_rng_finder as finder
-finder.start()
-names = sys.argv[3:]
-lacking = names[-1]
-for name in names:
-  importlib.import_module(name)
-import ganeti_virtio_rng_loader as loader
-from ganeti import constants
-(reason, ) = logged
-assert lacking in reason, reason
-assert list(loader.errors) == [lacking], loader.errors
-assert ("HV_VIRTIO_RNG" in vars(constants)) == (lacking not in loader.REQUIRED)
-assert "virtio_rng" in constants.HVS_PARAMETER_TYPES
-kvm = sys.modules["ganeti.hypervisor.hv_kvm"].KVMHypervisor
-assert ("virtio_rng" in kvm.PARAMETERS) == (lacking not in loader.REQUIRED)
-"""
+LACKING = pathlib.Path(__file__).with_name("lack_one.py")
 
 
 @pytest.mark.parametrize("file, function, module", [
@@ -395,6 +308,6 @@ def test_ganeti_is_not_as_expected(another_ganeti, whole, file, function,
                                    module):
   """What can't be extended is missing; without one of three, all is."""
   subprocess.run(
-    [sys.executable, "-c", LACKING, str(whole),
+    [sys.executable, str(LACKING), str(whole),
      str(another_ganeti(file, function)), "ganeti.hypervisor.hv_kvm",
      "ganeti.objects", module], check=True, cwd="/")

@@ -21,66 +21,8 @@ from .base import node_base
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-#: Runs as the first process of a node's namespaces; $1 is the base and $2 the
-#: host's name. Reports its process id, as seen from outside, when all is up.
-_BOOT = """\
-set -e
-read -r pid _ < /proc/self/stat
-
-mount -t tmpfs -o mode=755 lab /tmp
-mkdir /tmp/upper /tmp/work /tmp/root
-mount -t overlay -o lowerdir="$1",upperdir=/tmp/upper,workdir=/tmp/work \
-  lab /tmp/root
-cd /tmp/root
-
-mount -t proc proc proc
-mount -t sysfs -o ro sysfs sys
-mount -t tmpfs -o mode=755 run run
-mkdir -p srv/ganeti/shared-file-storage
-mount --bind /mnt srv/ganeti/shared-file-storage
-
-# Device nodes of its own, for tests to replace
-mount -t tmpfs -o mode=755 dev dev
-mkdir dev/net dev/pts dev/shm
-mount -t devpts -o newinstance,mode=620,gid=5,ptmxmode=666 devpts dev/pts
-mount -t tmpfs shm dev/shm
-mknod -m 666 dev/null c 1 3
-mknod -m 666 dev/zero c 1 5
-mknod -m 666 dev/full c 1 7
-mknod -m 666 dev/random c 1 8
-mknod -m 666 dev/urandom c 1 9
-mknod -m 666 dev/tty c 5 0
-mknod -m 600 dev/console c 5 1
-mknod -m 666 dev/net/tun c 10 200
-ln -s pts/ptmx dev/ptmx
-ln -s /proc/self/fd dev/fd
-ln -s /proc/self/fd/0 dev/stdin
-ln -s /proc/self/fd/1 dev/stdout
-ln -s /proc/self/fd/2 dev/stderr
-
-# Ganeti can power-cycle a node, which would be the whole machine
-if [ -e proc/sysrq-trigger ]; then
-  : > run/sysrq-trigger
-  mount --bind run/sysrq-trigger proc/sysrq-trigger
-fi
-
-pivot_root . mnt
-umount -l /mnt
-cd /
-
-hostname "$2"
-echo "$2" > /etc/hostname
-ip link set lo up
-mkdir -m 1777 /run/lock
-mkdir /run/sshd
-/usr/sbin/sshd
-busybox syslogd -O /var/log/syslog
-
-echo "$pid"
-exec > /dev/null 2>&1
-# Orphans become its children: let the kernel reap them
-exec env --ignore-signal=CHLD sleep infinity
-"""
+#: The shell's program that is the first process of a node's namespaces
+_BOOT = Path(__file__).with_name("node_boot")
 
 
 class CommandError(Exception):
@@ -157,8 +99,11 @@ class Node:
   @ivar address: its IPv4 address
   @ivar root: path of its root directory, to read and write its files; mind
       that an absolute symbolic link in there leads to the machine's own files
+  @cvar INIT: the shell's program that starts what runs on it
 
   """
+  INIT = Path(__file__).with_name("node_init")
+
   def __init__(self, release, name, address, rack, hosts, progress):
     """Starts a node.
 
@@ -178,7 +123,8 @@ class Node:
     self._holder = subprocess.Popen(
       _mortal(*rack.command(
         "unshare", "--mount", "--uts", "--net", "--pid", "--ipc", "--fork",
-        "--kill-child", "sh", "-c", _BOOT, "node", str(base), name)),
+        "--kill-child", "sh", "-c", _BOOT.read_text() + self.INIT.read_text(),
+        "node", str(base), name)),
       env={"PATH": _PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True)
     messages = []

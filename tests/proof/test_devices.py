@@ -16,28 +16,20 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-CHECK = """
-import ganeti_virtio_rng
-try:
-  ganeti_virtio_rng.check_source(%r)
-except OSError as err:
-  print(err.errno, err.filename, err.strerror, sep=": ")
-else:
-  print("fine")
-"""
+CHECK = ROOT / "tests/proof/check_source.py"
 
 WRONG = "19: /dev/random: Not Linux's random number generator"
 
 
-def check_source(value, setup, options="", code=CHECK, under=""):
+def check_source(value, setup, options="", program=CHECK, under=""):
   """Runs check_source(value) in a /dev that the shell commands made.
 
   """
-  script = ("mount -t tmpfs %s none /dev && %s && exec %s '%s' -c \"$1\"" %
+  script = ("mount -t tmpfs %s none /dev && %s && exec %s '%s' -c \"$@\"" %
             (options, setup, under, sys.executable))
   return subprocess.run(
     ["unshare", "--mount", "--propagation", "private", "sh", "-c", script,
-     "sh", code % value],
+     "sh", program.read_text(), value],
     cwd=str(ROOT), check=True, universal_newlines=True,
     stdout=subprocess.PIPE).stdout.strip()
 
@@ -98,20 +90,11 @@ def test_failing_call(call, error, result):
   assert check_source("random", devices, under=strace) == result
 
 
-NO_MEMORY = """
-import sys
-sys.path.insert(0, "tests/proof")
-from ganeti_virtio_rng import check_source
-from memory import outcome
-results = [(MemoryError, "")]
-while results[-1] == results[0]:
-  results.append(outcome(check_source, (%r, ), (len(results) - 1, 0)))
-print(len(results) > 2, *results[-1])
-"""
+NO_MEMORY = ROOT / "tests/proof/check_source_without_memory.py"
 
 
 def test_no_memory_for_the_error():
   """Each allocation fails in turn, as in memory.py."""
-  assert (check_source("random", "mkfifo /dev/random", code=NO_MEMORY) ==
+  assert (check_source("random", "mkfifo /dev/random", program=NO_MEMORY) ==
           "True <class 'OSError'> [Errno 19] Not Linux's random number"
           " generator: '/dev/random'")

@@ -7,6 +7,8 @@ A few lines stand for Ganeti here; tests/ganeti has the real one.
 
 """
 
+import pathlib
+import shutil
 import subprocess
 import textwrap
 
@@ -15,47 +17,11 @@ import pytest
 import ganeti_virtio_rng
 import ganeti_virtio_rng_fallback
 
-CONSTANTS = """
-HT_KVM = "kvm"
-VTYPE_STRING = "string"
-HVS_PARAMETERS = frozenset(["acpi"])
-HVS_PARAMETER_TYPES = {"acpi": "bool"}
-HVC_DEFAULTS = {"kvm": {"acpi": True}, "fake": {}}
-"""
-
-HV_KVM = """
-from ganeti import constants
-from ganeti import errors
-class KVMHypervisor(object):
-  PARAMETERS = {"acpi": None}
-  @classmethod
-  def CheckParameterSyntax(cls, hvparams):
-    for key in hvparams:
-      if key not in cls.PARAMETERS:
-        raise errors.HypervisorError("Parameter '%s' is not supported" % key)
-  @classmethod
-  def ValidateParameters(cls, hvparams):
-    pass
-  def _GenerateKVMRuntime(self, instance):
-    return [["kvm"]]
-  def _RunKVMCmd(self, name, kvm_cmd):
-    pass
-"""
-
-# Collects what is logged, and tells whether the plugin is in effect.
-PRELUDE = """
-import sys, syslog
-logged = []
-syslog.syslog = lambda priority, text: logged.append(text)
-def in_effect(constants):
-  known = ["virtio_rng" in constants.HVS_PARAMETERS,
-           hasattr(constants, "HV_VIRTIO_RNG"),
-           hasattr(constants, "HT_VIRTIO_RNG_OFF"),
-           hasattr(constants, "HT_VALID_VIRTIO_RNG_TYPES")]
-  assert len(set(known)) == 1, known
-  assert "virtio_rng" not in constants.HVC_DEFAULTS["kvm"]
-  return known[0]
-"""
+FOLDER = pathlib.Path(__file__).parent
+GANETI = FOLDER / "ganeti_stand_in"
+CONSTANTS = (GANETI / "constants.py").read_text()
+HV_KVM = (GANETI / "hypervisor/hv_kvm/__init__.py").read_text()
+PRELUDE = (FOLDER / "prelude.py").read_text()
 
 
 @pytest.fixture
@@ -63,15 +29,8 @@ def ganeti(environment):
   """Puts stand-ins for Ganeti's modules beside the plugin, returns a runner.
 
   """
-  package = environment.site / "ganeti"
-  (package / "hypervisor/hv_kvm").mkdir(parents=True)
-  for name in ("__init__", "pathutils", "utils"):
-    (package / ("%s.py" % name)).write_text("")
-  (package / "constants.py").write_text(CONSTANTS)
-  (package / "errors.py").write_text(
-    "class HypervisorError(Exception): pass")
-  (package / "hypervisor/__init__.py").write_text("")
-  (package / "hypervisor/hv_kvm/__init__.py").write_text(HV_KVM)
+  shutil.copytree(str(GANETI), str(environment.site / "ganeti"),
+                  ignore=shutil.ignore_patterns("__pycache__"))
 
   def run(code):
     return environment.run("-c", PRELUDE + textwrap.dedent(code))

@@ -1,0 +1,25 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+from ganeti import constants # pylint: disable=W0611
+from ganeti import errors
+
+
+class KVMHypervisor(object):
+  PARAMETERS = {"acpi": None}
+
+  @classmethod
+  def CheckParameterSyntax(cls, hvparams):
+    for key in hvparams:
+      if key not in cls.PARAMETERS:
+        raise errors.HypervisorError("Parameter '%s' is not supported" % key)
+
+  @classmethod
+  def ValidateParameters(cls, hvparams):
+    pass
+
+  def _GenerateKVMRuntime(self, instance):
+    return [["kvm"]]
+
+  def _RunKVMCmd(self, name, kvm_cmd):
+    pass
