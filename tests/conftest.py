@@ -23,6 +23,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ganeti_virtio_rng/site"),
 def pytest_addoption(parser):
   parser.addoption("--full", action="store_true", help="run every test on every"
                    " release, where by default most run on one of two")
+  parser.addoption("--keep", action="store_true", help="when a test fails that"
+                   " has a cluster, open a shell there; it takes -n0")
+
+
+def pytest_configure(config):
+  if config.option.keep and getattr(config.option, "numprocesses", None):
+    raise pytest.UsageError("--keep takes -n0: pytest-xdist's processes have no"
+                            " terminal")
 
 
 def _releases(config):

@@ -9,19 +9,16 @@ import contextlib
 import functools
 import os
 
-from pathlib import Path
-
 import pytest
 
 from lab.cluster import Cluster
 from lab.cluster import Instance
 from lab.guest import Guest
 from lab.guest import GuestError
+from lab.package import built_package
 
 pytest.register_assert_rewrite("lab.expectations")
 
-
-_BUILD = Path(__file__).parents[2] / "build/package"
 
 #: What an admin would look at when something fails
 _LOGS = [
@@ -29,8 +26,8 @@ _LOGS = [
   "var/log/ganeti/commands.log", "var/log/ganeti/kvm/*.log", "var/log/syslog",
   ]
 
-#: The clusters that are up
-_clusters = []
+#: Those of the present test's own
+_bare_clusters = []
 
 
 @pytest.fixture(scope="session")
@@ -48,12 +45,7 @@ def deb():
   """The package to test.
 
   """
-  debs = sorted(_BUILD.glob("ganeti-virtio-rng_*.deb"),
-                key=lambda path: path.stat().st_mtime)
-  if not debs:
-    pytest.fail("No package to test: there is no ganeti-virtio-rng_*.deb in"
-                " %s" % _BUILD)
-  return debs[-1]
+  return built_package()
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +76,8 @@ def shared_cluster(deb, progress):
 
     @functools.lru_cache(maxsize=None)
     def _raise(release):
-      result = stack.enter_context(Cluster(release, nodes=2, deb=deb,
-                                           progress=progress, mlock=False))
-      _clusters.append(result)
-      return result
+      return stack.enter_context(Cluster(release, nodes=2, deb=deb,
+                                         progress=progress, mlock=False))
 
     yield _raise
 
@@ -132,18 +122,43 @@ def bare_cluster(release, progress):
   """A function that raises a cluster without the package, for one test.
 
   """
-  made = []
-
   def _raise(nodes=1):
-    made.append(Cluster(release, nodes=nodes, progress=progress, mlock=False))
-    _clusters.append(made[-1])
-    return made[-1]
+    _bare_clusters.append(Cluster(release, nodes=nodes, progress=progress,
+                                  mlock=False))
+    return _bare_clusters[-1]
 
   yield _raise
 
-  for one in made:
-    _clusters.remove(one)
-    one.close()
+  while _bare_clusters:
+    _bare_clusters.pop().close()
+
+
+def _clusters_of(item):
+  """The clusters that a test has, or had when it failed.
+
+  @rtype: list of L{Cluster}
+
+  """
+  funcargs = getattr(item, "funcargs", {})
+  return ([funcargs["cluster"]] if "cluster" in funcargs else [])  + (
+    _bare_clusters if "bare_cluster" in funcargs else [])
+
+
+def pytest_exception_interact(node, report):
+  """With --keep, opens a shell on the cluster of a test that failed.
+
+  """
+  if not node.config.option.keep:
+    return
+  for cluster in _clusters_of(node)[:1]:
+    capture = node.config.pluginmanager.getplugin("capturemanager")
+    capture.suspend_global_capture(in_=True)
+    try:
+      print("\n%s\n%s failed. A shell on its cluster, before that is gone:" %
+            (report.longreprtext, node.nodeid), flush=True)
+      cluster.master.shell()
+    finally:
+      capture.resume_global_capture()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -155,7 +170,7 @@ def pytest_runtest_makereport(item, call):
   outcome = yield
   report = outcome.get_result()
   if report.failed:
-    for node in [node for one in _clusters for node in one.nodes]:
+    for node in [node for one in _clusters_of(item) for node in one.nodes]:
       for path in [path for log in _LOGS for path in node.root.glob(log)]:
         lines = path.read_text(errors="replace").splitlines()[-30:]
         title = "%s:/%s" % (node.name, path.relative_to(node.root))

@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The lab leaves nothing behind, whatever ends the tests."""
+"""The lab leaves nothing behind, whatever ends the tests, and lets one look."""
 
 import pathlib
 import signal
@@ -52,3 +52,35 @@ def test_nothing_is_left(release, number):
     assert time.monotonic() < deadline, running
     time.sleep(0.1)
   assert "lab" not in pathlib.Path("/proc/mounts").read_text().split()
+
+
+def python(*arguments, text):
+  """Runs Python on the tree, which reads the text.
+
+  """
+  return subprocess.run((sys.executable, ) + arguments, cwd=str(ROOT),
+                        input=text, stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE, universal_newlines=True,
+                        check=False)
+
+
+def test_shell(release):
+  """A cluster of its own, with the package; what it reads runs there."""
+  result = python("-m", "tests.lab", release, "2", text=(
+    "hostname\n"
+    "ssh -n node2 hostname\n"
+    "gnt-cluster command ganeti-virtio-rng check | grep -c 'knows virtio_rng'\n"
+    "exit 3\n"))
+  assert result.stdout.splitlines()[:2] == ["node1.lab.test", "node2.lab.test"]
+  assert int(result.stdout.splitlines()[2]) >= 4 # Ganeti and noded of each
+  assert result.returncode == 3, result.stderr
+
+
+def test_kept_cluster(release):
+  """The cluster of a test that failed is there until one has looked."""
+  test = pathlib.Path(__file__).with_name("failing.py")
+  result = python("-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider",
+                  "--keep", "--full", str(test), "-k", release,
+                  text="echo written $(cat /tmp/note)\n")
+  assert "\nwritten by the test\n" in result.stdout
+  assert "1 failed" in result.stdout

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from lab.cluster import Cluster  # pylint: disable=C0413
 from lab.guest import GuestError  # pylint: disable=C0413
 from lab.node import CommandError  # pylint: disable=C0413
+from lab.package import built_package  # pylint: disable=C0413
 
 
 class Progress:
@@ -79,8 +80,7 @@ class Story:
 
 def main():
   progress = Progress()
-  deb = next((ROOT / "build/package").glob("ganeti-virtio-rng_*.deb"))
-  with Cluster("bookworm", deb=deb, progress=progress) as cluster:
+  with Cluster("bookworm", deb=built_package(), progress=progress) as cluster:
     progress.end()
     story = Story(cluster)
 

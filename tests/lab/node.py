@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 
 from pathlib import Path
 
@@ -204,6 +205,27 @@ class Node:
       self._enter(command), env={"PATH": _PATH, "HOME": "/root"},
       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
       encoding="utf-8", errors="replace")
+
+  def shell(self):
+    """Opens a shell on the node, or runs there what the standard input has.
+
+    @rtype: int
+    @return: its exit status
+
+    """
+    # Nodes let each other in; but ssh would ask whether it knows them
+    self.run("mkdir -p /root/.ssh && echo StrictHostKeyChecking no"
+             " > /root/.ssh/config && echo LogLevel ERROR >> /root/.ssh/config")
+    command = "cd; exec bash"
+    if sys.stdin.isatty():
+      print("A shell on %s, which is gone when you leave it.\n"
+            "Another node: ssh node2" % self.name, flush=True)
+      # A terminal of the node's own, for bash to have control of its jobs
+      command = "cd; exec script --quiet --return --command bash /dev/null"
+    environment = {"PATH": _PATH, "HOME": "/root",
+                   "TERM": os.environ.get("TERM", "dumb")}
+    return subprocess.run(self._enter(command), env=environment,
+                          check=False).returncode
 
   def install(self, deb):
     """Installs a package.
