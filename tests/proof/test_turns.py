@@ -1,0 +1,48 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Which of the tests on clusters run on which release."""
+
+import collections
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[2]
+RELEASES = ("bookworm", "trixie")
+
+
+def collect(*options, releases=" ".join(RELEASES)):
+  """Tests on clusters that these options run.
+
+  @rtype: dict
+  @return: name without the release -> releases, in order
+
+  """
+  result = subprocess.run(
+    [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only",
+     "--quiet", "tests/cluster"] + list(options), cwd=str(ROOT), check=True,
+    env=dict(os.environ, LAB_RELEASES=releases), stdout=subprocess.PIPE,
+    universal_newlines=True)
+  found = collections.defaultdict(list)
+  for line in filter(lambda line: "::" in line, result.stdout.splitlines()):
+    release = next((release for release in RELEASES if release in line), "")
+    found[line.replace(release, "", 1)].append(release)
+  return {name: sorted(some) for name, some in found.items()}
+
+
+def test_turns():
+  """All have one, and neither release has few; the same ones each time."""
+  some = collect()
+  assert some == collect()
+  everything = collect("--full")
+  assert set(some) == set(everything)
+  assert set(map(tuple, everything.values())) == {RELEASES, ("", )}
+  for release in RELEASES:
+    alone = sum(found == [release] for found in some.values())
+    assert alone > len(some) / 4
+    # Where there is but one release, it has all.
+    assert set(collect(releases=release)) == set(everything)
+  name = "tests/cluster/test_lifecycle.py::test_live_migration[]"
+  assert some[name] == list(RELEASES)
