@@ -10,6 +10,7 @@ import pytest
 
 
 from lab.expectations import IDENT
+from lab.expectations import NO_GUEST
 from lab.expectations import PACKAGE
 from lab.expectations import cluster_parameter
 from lab.expectations import expect
@@ -193,10 +194,10 @@ def test_check_on_all_nodes(cluster):
 
 
 def test_status(cluster, add):
-  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom")
-  web2 = add("web2.lab.test", "-H 'kvm:kvm_extra=-object"
-             " rng-builtin\\,id=my -device virtio-rng-pci\\,rng=my'")
-  web3 = add("web3.lab.test", "-H kvm:virtio_rng=off")
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom," + NO_GUEST)
+  web2 = add("web2.lab.test", "-H 'kvm:%s,kvm_extra=-object rng-builtin\\,id=my"
+             " -device virtio-rng-pci\\,rng=my'" % NO_GUEST)
+  web3 = add("web3.lab.test", "-H kvm:virtio_rng=off," + NO_GUEST)
   add("web4.lab.test", start=False)
   generator = ours(web1, "/dev/urandom")
   extra = "rng-builtin unlimited my %#x kvm_extra" % slot_of(web2)
@@ -256,7 +257,7 @@ def test_status_without_the_configuration(cluster, add):
 
 def test_status_after_a_migration(cluster, add):
   """What came with it is its own, whatever the cluster says."""
-  web1 = add("web1.lab.test")
+  web1 = add("web1.lab.test", "-H kvm:" + NO_GUEST)
   with cluster_parameter(cluster, virtio_rng="off"):
     web1.migrate()
     assert status(cluster.master)[1] == []
@@ -287,7 +288,7 @@ def test_environment_of_hooks(cluster, web1):
            " && chmod 755 {1}".format(hook.rpartition("/")[0], hook))
   try:
     for value in ("urandom", "off"):
-      web1.modify("-H virtio_rng=%s" % value)
+      web1.modify("-H virtio_rng=%s,%s" % (value, NO_GUEST))
       web1.start()
       expect_as_born(variables(node, "/tmp/hook.env"), value)
       web1.stop()

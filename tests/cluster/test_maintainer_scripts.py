@@ -17,6 +17,7 @@ import pytest
 from lab import cluster as lab_cluster
 from lab import node as lab_node
 from lab.base import node_base
+from lab.expectations import NO_GUEST
 from lab.expectations import PACKAGE
 from lab.expectations import daemons
 from lab.expectations import verify
@@ -123,7 +124,7 @@ def test_refusal(node):
     assert status(node) == state
     assert (daemons(node), node.run("find %s" % SITE).stdout) == before
     assert "virtio_rng: urandom" in cluster.run("gnt-cluster info").stdout
-    instance = cluster.add_instance("web1.lab.test")
+    instance = cluster.add_instance("web1.lab.test", "-H kvm:" + NO_GUEST)
     assert "/dev/urandom" in " ".join(instance.argv())
     instance.remove()
 
@@ -383,7 +384,8 @@ def test_upgrade_step_by_step(bare_cluster, deb, old_deb):
   seen = looked = 0
   while True:
     wait_for(lambda: process.poll() is not None or
-             trace.exists() and trace.read_text().count(stop) > seen)
+             trace.exists() and trace.read_text().count(stop) > seen,
+             interval=0.02)
     if process.poll() is not None:
       break
     seen += 1

@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from lab.expectations import NO_GUEST
 from lab.expectations import RNG
 from lab.expectations import expect
 from lab.expectations import ours
@@ -77,14 +78,15 @@ def test_generators_of_kvm_extra(cluster, add):
   """Without an object, in another process, with odd names, and several."""
   node = cluster.master
   node.run("mknod /dev/a:b=c c 1 8")
-  web1 = add("web1.lab.test", "-H 'kvm:kvm_extra=-object"
+  web1 = add("web1.lab.test", "-H 'kvm:%s,kvm_extra=-object"
              " rng-random\\,filename=/dev/urandom\\,id=rng0 -device"
-             " virtio-rng-pci\\,rng=rng0\\,max-bytes=1024\\,period=1000'")
+             " virtio-rng-pci\\,rng=rng0\\,max-bytes=1024\\,period=1000'" % NO_GUEST)
   with node.popen("python3 -") as backend:
     backend.stdin.write(BACKEND.read_text())
     backend.stdin.close()
     backend.stdout.readline()
-    add("web2.lab.test", "-H 'kvm:kvm_extra=-device virtio-rng-pci\\,addr=0x19"
+    add("web2.lab.test", "-H 'kvm:" + NO_GUEST + ",kvm_extra="
+        "-device virtio-rng-pci\\,addr=0x19"
         " -device virtio-rng-pci\\,id=x\\,addr=0x1a -object"
         " rng-random\\,filename=/dev/a:b=c\\,id=rng0 -device"
         " virtio-rng-pci\\,rng=rng0\\,addr=0x1b\\,max-bytes=5\\,period=7"
@@ -110,8 +112,8 @@ def test_copy_of_ours_in_kvm_extra(cluster, add):
   pair = ["-object", "rng-random,filename=/dev/urandom,id=virtio_rng0",
           "-device", "virtio-rng-pci,id=virtio_rng0,rng=virtio_rng0,"
                      "max-bytes=1024,period=1000,addr=0x1d"]
-  add("web1.lab.test", "-H 'kvm:kvm_extra=%s'" %
-      " ".join(pair).replace(",", "\\,"))
+  add("web1.lab.test", "-H 'kvm:%s,kvm_extra=%s'" %
+      (NO_GUEST, " ".join(pair).replace(",", "\\,")))
   (rows, lines) = status(cluster.master)
   assert lines == ["web1.lab.test random /dev/urandom 1024 B/1000 ms"
                    " virtio_rng0 0x1d kvm_extra"]
@@ -195,7 +197,7 @@ def without_a_monitor(instance):
 def test_no_answer(cluster, add):
   """That is said, and the others are told of."""
   states = [stopped, in_use, without_a_monitor]
-  instances = [add("web%d.lab.test" % i, "-H kvm:virtio_rng=off")
+  instances = [add("web%d.lab.test" % i, "-H kvm:virtio_rng=off," + NO_GUEST)
                for i in range(len(states) + 1)]
   with contextlib.ExitStack() as stack:
     for (state, instance) in zip(states, instances):

@@ -17,6 +17,10 @@ IDENT = build_argv("random")[1].rpartition("=")[2]
 
 LIMIT = "max-bytes=1024,period=1000"
 
+#: Parameter of an instance without a guest, for tests that do not look at it:
+#: a guest that boots takes as much of the processor as three jobs
+NO_GUEST = "kernel_path="
+
 #: Vendor and device
 RNG = (0x1af4, 0x1005)
 
@@ -140,14 +144,14 @@ def expect(instance, source, slot=SLOT):
   instance.guest.run("dmesg | grep 'crng init done'") # or it fails
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=30, interval=0.2):
   """Waits for the guest, which has its own pace.
 
   """
   deadline = time.monotonic() + seconds
   while not condition():
     assert time.monotonic() < deadline
-    time.sleep(0.2)
+    time.sleep(interval)
 
 
 def verify(cluster):
