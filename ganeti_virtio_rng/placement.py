@@ -9,7 +9,7 @@ kvm_pci_reservations up. The device comes between them, from above.
 
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ganeti import constants
 
@@ -61,12 +61,13 @@ def has_pci_0(options: _Options, devices: "List[Any]") -> bool:
     machine in _ALIASES or machine.startswith(_FAMILIES))
 
 
-def find_slot(options: _Options, devices: "List[Any]",
-              reservations: int) -> "Optional[int]":
+def find_slot(options: _Options, devices: "List[Any]", reservations: int,
+              busy: "Iterable[int]" = ()) -> "Optional[int]":
   """Finds the highest free slot below the reservation, or else of the bus.
 
   @param devices: L{objects.NIC} and L{objects.Disk}
   @param reservations: the parameter kvm_pci_reservations
+  @param busy: other slots that are taken at present
   @return: None if the other devices may need all slots
 
   """
@@ -82,7 +83,9 @@ def find_slot(options: _Options, devices: "List[Any]",
     if slot is None or option == "net":
       unplaced += count
 
-  free = sorted(set(range(constants.QEMU_PCI_SLOTS)) - taken)[unplaced:]
+  free = [slot for slot in range(constants.QEMU_PCI_SLOTS)
+          if slot not in taken][unplaced:]
+  free = [slot for slot in free if slot not in busy]
   below = [slot for slot in free if slot < reservations]
   return max(below or free) if free else None
 

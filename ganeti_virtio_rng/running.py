@@ -8,15 +8,20 @@ one.
 
 """
 
+import contextlib
+import functools
 import json
 import shlex
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG, MAX_BYTES, PERIOD
 
 #: Where QEMU keeps devices, with an id and without one
 _FOLDERS = ("/machine/peripheral", "/machine/peripheral-anon")
+
+#: Executes a command of QMP, see L{monitor}
+Execute = Callable[..., Any]
 
 _TYPES = ("child<virtio-rng-", "child<vhost-user-rng")
 
@@ -24,12 +29,48 @@ _TYPES = ("child<virtio-rng-", "child<vhost-user-rng")
 _UNLIMITED = 2 ** 63 - 1
 
 
-def generators(kvm: Any, name: str) -> List[Dict[str, Any]]:
-  """Asks the QEMU of a running instance, through its monitor.
+@contextlib.contextmanager
+def monitor(kvm: Any, name: str) -> "Iterator[Execute]":
+  """Connects to the monitor of a running instance's QEMU.
 
-  The monitor serves one client at a time. Ganeti hardly has to wait for this
-  one; this one waits, as Ganeti does, for five seconds.
+  It serves one client at a time. Ganeti hardly has to wait for this one; this
+  one waits, as Ganeti does, for five seconds.
 
+  @type kvm: L{hv_kvm.KVMHypervisor}
+  @type name: str
+  @return: a function that takes a command of QMP and a dict of arguments, and
+      returns the answer
+  @raise errors.HypervisorError: when QEMU does not answer, or with an error
+
+  """
+  from ganeti import errors
+  from ganeti.hypervisor.hv_kvm import monitor as ganeti_monitor
+  # pylint: disable=W0212
+  connection = ganeti_monitor.QmpConnection(kvm._InstanceQmpMonitor(name))
+
+  def call(function: "Callable[..., Any]", *args: Any) -> Any:
+    try:
+      return function(*args)
+    except OSError as err: # Ganeti 3.1 lets it through
+      raise errors.HypervisorError(err.strerror or str(err))
+    except TypeError: # Ganeti looks into a message that is None
+      raise errors.HypervisorError("The monitor has hung up")
+
+  try:
+    call(connection.connect)
+    # In Ganeti 3.0 it has the other name.
+    execute = getattr(connection, "execute_qmp", None) or connection.Execute
+    yield functools.partial(call, execute)
+  finally:
+    # Ganeti 3.1's close() believes that nothing is open.
+    if getattr(connection, "sock", None):
+      connection.sock.close()
+
+
+def generators(execute: Execute, kvm: Any, name: str) -> List[Dict[str, Any]]:
+  """Asks the QEMU of a running instance for its random number generators.
+
+  @param execute: see L{monitor}
   @type kvm: L{hv_kvm.KVMHypervisor}
   @type name: str
   @rtype: list of dict
@@ -41,34 +82,19 @@ def generators(kvm: Any, name: str) -> List[Dict[str, Any]]:
   @raise errors.HypervisorError: when QEMU does not answer
 
   """
-  from ganeti import errors
-  from ganeti.hypervisor.hv_kvm import monitor
-  # pylint: disable=W0212
-  connection = monitor.QmpConnection(kvm._InstanceQmpMonitor(name))
-  try:
-    connection.connect()
-    # In Ganeti 3.0 it has the other name.
-    call = getattr(connection, "execute_qmp", None) or connection.Execute
-
-    def execute(command: str, arguments: Dict[str, str]) -> Any:
-      try:
-        return call(command, arguments)
-      except TypeError: # Ganeti 3.1 looks into an answer that is None
-        raise errors.HypervisorError("The monitor has hung up")
-
-    return [_describe(execute, folder, child["name"], kvm, name)
-            for folder in _FOLDERS
-            for child in execute("qom-list", {"path": folder})
-            if child["type"].startswith(_TYPES)]
-  except OSError as err: # Ganeti 3.1 lets it through
-    raise errors.HypervisorError(err.strerror or str(err))
-  finally:
-    # Ganeti 3.1's close() believes that nothing is open.
-    if getattr(connection, "sock", None):
-      connection.sock.close()
+  return [_describe(execute, folder, child, kvm, name)
+          for folder in _FOLDERS
+          for child, kind in children(execute, folder).items()
+          if kind.startswith(_TYPES)]
 
 
-def _describe(execute: "Callable[..., Any]", folder: str, child: str, kvm: Any,
+def children(execute: Execute, path: str) -> Dict[str, str]:
+  """Returns the names and types of what QEMU's object model has in a folder."""
+  return {entry["name"]: entry["type"]
+          for entry in execute("qom-list", {"path": path})}
+
+
+def _describe(execute: Execute, folder: str, child: str, kvm: Any,
               name: str) -> Dict[str, Any]:
   """Returns what L{generators} tells of one device."""
   device = _read(execute, "%s/%s" % (folder, child),
@@ -98,10 +124,9 @@ def is_our_id(ident: Any) -> bool:
   return not before and bool(prefix) and number.isdigit()
 
 
-def _read(execute: "Callable[..., Any]", path: str,
-          names: List[str]) -> Dict[str, Any]:
+def _read(execute: Execute, path: str, names: List[str]) -> Dict[str, Any]:
   """Reads those of an object's properties that it has."""
-  there = {entry["name"] for entry in execute("qom-list", {"path": path})}
+  there = children(execute, path)
   return {name: execute("qom-get", {"path": path, "property": name})
           for name in names if name in there}
 
@@ -122,12 +147,18 @@ def _is_ours(generator: Dict[str, Any], has_our_id: bool, kvm: Any,
     (kvm_cmd, _, hvparams) = json.loads(kvm._ReadKVMRuntime(name))[:3]
   except (errors.HypervisorError, ValueError):
     return has_our_id # nor can Ganeti use it
+  backend = "rng-random,filename=%s,id=%s" % (generator["source"],
+                                              generator["id"])
+  return (backend not in kvm_extra_words(hvparams) and
+          (has_our_id or backend in kvm_cmd))
+
+
+def kvm_extra_words(hvparams: Dict[str, Any]) -> List[str]:
+  """Returns what kvm_extra may have added to a command line."""
   extra = hvparams.get("kvm_extra") or ""
   words = extra.split(" ") # as Ganeti 3.0 does; 3.1 does it as a shell
   try:
     words += shlex.split(extra)
   except ValueError:
     pass
-  backend = "rng-random,filename=%s,id=%s" % (generator["source"],
-                                              generator["id"])
-  return backend not in words and (has_our_id or backend in kvm_cmd)
+  return list(words)

@@ -4,10 +4,11 @@
 """The command status: what instances are to have, and what they have."""
 
 import argparse
+import contextlib
 import json
 import sys
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG, VALUES, running
 from ganeti_virtio_rng.cli import node
@@ -25,22 +26,29 @@ def status(args: argparse.Namespace) -> int:
   """
   node.import_ganeti()
   from ganeti import constants, errors, hypervisor
+  from ganeti_virtio_rng import hotplug
   kvm = hypervisor.GetHypervisor(constants.HT_KVM)
   configured = _configured_values()
   rows = []
   for name in _names(args.names, kvm.ListInstances()):
-    generators = problem = None
+    (value, said) = (configured or {}).get(name, (None, ""))
+    generators = problem = command = None
     try:
-      generators = running.generators(kvm, name)
+      with running.monitor(kvm, name) as execute:
+        generators = running.generators(execute, kvm, name)
+        if not generators and value and value != VALUES[0]:
+          with contextlib.suppress(errors.HotplugError):
+            hotplug.plan(execute, kvm, name, value)
+            command = "gnt-instance modify %s-H %s=%s %s" % (
+              _hotplug_option(), HV_VIRTIO_RNG, said, name)
     except errors.GenericError as err:
       problem = str(err)
       if name not in kvm.ListInstances():
         continue # it has been stopped meanwhile
-    value = configured.get(name) if configured else None
     rows.append({
       "instance": name, "configured": value, "generators": generators,
-      "restart_needed": _restart_needed(value, generators),
-      "problem": problem})
+      "restart_needed": not command and _differs(value, generators),
+      "hotplug": command, "problem": problem})
   if args.json:
     json.dump(rows, sys.stdout, indent=2)
     print()
@@ -51,6 +59,12 @@ def status(args: argparse.Namespace) -> int:
             " are shown on\nthe master by 'gnt-instance list -o name,hv/%s'." %
             HV_VIRTIO_RNG, file=sys.stderr)
   return 0
+
+
+def _hotplug_option() -> str:
+  """Returns the option that Ganeti 3.0 wants, with a space."""
+  from ganeti import cli
+  return "--hotplug " if hasattr(cli, "HOTPLUG_OPT") else ""
 
 
 def _names(wanted: List[str], all_names: List[str]) -> List[str]:
@@ -71,12 +85,13 @@ def _names(wanted: List[str], all_names: List[str]) -> List[str]:
   return sorted(names)
 
 
-def _configured_values() -> Optional[Dict[str, Any]]:
-  """Reads the configuration's values, defaults filled in.
+def _configured_values() -> "Optional[Dict[str, Tuple[Any, str]]]":
+  """Reads the configuration's values.
 
   @rtype: dict or None
-  @return: the value of each KVM instance, None where there is none at all; None
-      on a node that does not have the configuration
+  @return: of each KVM instance the value that holds, None where there is none
+      at all, and what was said of it; None on a node that does not have the
+      configuration
 
   """
   from ganeti import constants
@@ -84,15 +99,15 @@ def _configured_values() -> Optional[Dict[str, Any]]:
   if config is None:
     return None
   return {
-    instance.name: config.cluster.FillHV(instance).get(HV_VIRTIO_RNG)
+    instance.name: (config.cluster.FillHV(instance).get(HV_VIRTIO_RNG),
+                    instance.hvparams.get(HV_VIRTIO_RNG, "default"))
     for instance in config.instances.values()
     if instance.hypervisor == constants.HT_KVM}
 
 
-def _restart_needed(value: Optional[str],
-                    generators: Optional[List[Dict[str, Any]]]
-                    ) -> Optional[bool]:
-  """Whether only a restart gives an instance what its value says.
+def _differs(value: Optional[str],
+             generators: Optional[List[Dict[str, Any]]]) -> Optional[bool]:
+  """Whether an instance has not what its value says.
 
   @rtype: bool or None
   @return: None if nobody can tell
@@ -111,7 +126,7 @@ def _print_table(rows: List[Dict[str, Any]], unknown: str) -> None:
   from ganeti import cli
   table = []
   for row in rows:
-    note = "restart needed" if row["restart_needed"] else ""
+    note = row["hotplug"] or ("restart needed" if row["restart_needed"] else "")
     generators = row["generators"] or [{"source": "none"}]
     if row["generators"] is None:
       note = "QEMU does not answer: %s" % row["problem"]

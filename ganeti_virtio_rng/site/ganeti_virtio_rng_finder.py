@@ -15,15 +15,18 @@ import sys
 #: Ganeti's modules; the last part is the name of ours in extensions/
 EXTENDED = frozenset([
   "ganeti.cmdlib.common",
+  "ganeti.cmdlib.instance_set_params",
   "ganeti.constants",
   "ganeti.hypervisor.hv_kvm",
   "ganeti.luxi",
   "ganeti.objects",
   "ganeti.rpc.node",
+  "ganeti.server.noded",
   ])
 
 #: Ends of the paths where they are
-_FOLDERS = ("/ganeti", "/ganeti/cmdlib", "/ganeti/hypervisor", "/ganeti/rpc")
+_FOLDERS = ("/ganeti", "/ganeti/cmdlib", "/ganeti/hypervisor", "/ganeti/rpc",
+            "/ganeti/server")
 
 
 def path_hook(path: str) -> object:
