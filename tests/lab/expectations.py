@@ -24,6 +24,13 @@ NO_GUEST = "kernel_path="
 #: Vendor and device
 RNG = (0x1af4, 0x1005)
 
+#: Where Ganeti keeps what it needs to control its QEMUs
+CONTROL = "/run/ganeti/kvm-hypervisor"
+
+#: Has a guest eject what is in a slot of its PCI bus
+EJECT = ("echo 0 > $(dirname $(grep -lx 0000:00:{0:02x}"
+         " /sys/bus/pci/slots/*/address))/power")
+
 CURRENT = "cat /sys/class/misc/hw_random/rng_current"
 
 
