@@ -215,11 +215,14 @@ def test_status(cluster, add):
   assert status(cluster.master)[1] == [
     "web1.lab.test random %s restart needed" % generator,
     "web2.lab.test off " + extra,
-    "web3.lab.test random none - - - - restart needed"]
+    "web3.lab.test random none - - - - gnt-instance modify %s-H"
+    " virtio_rng=default web3.lab.test" %
+    ("--hotplug " if cluster.version == "3.0" else "")]
   web1.modify("-H virtio_rng=off")
   (rows, _) = status(cluster.master)
   assert rows["web1.lab.test"] == {
     "instance": "web1.lab.test", "configured": "off", "restart_needed": True,
+    "hotplug": None,
     "generators": [{"source": "/dev/urandom", "max_bytes": "1024",
                     "period": "1000", "id": IDENT, "slot": slot_of(web1),
                     "from": "virtio_rng"}],

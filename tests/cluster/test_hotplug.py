@@ -64,7 +64,7 @@ def expect_plugged(instance, source, slot=SLOT):
 
 
 def rate(instance):
-  """Bytes a second that the guest gets."""
+  """Bytes a second that the guest gets: ten seconds may see eleven windows."""
   [[seconds, drawn, _, _]] = drain([instance], 10)["guests"]
   return drawn / seconds
 
@@ -97,7 +97,7 @@ def test_guest_that_was_never_seeded(cluster, add, never_seeded):
   wait_for(lambda: web1.guest.run(ready))
   assert values(cluster) == []
   for node in reversed(cluster.nodes):
-    assert 500 < rate(web1) < 1100
+    assert 500 < rate(web1) < 1024 * 1.15
     web1.migrate()
     assert web1.node == node
     expect_plugged(web1, "/dev/random")
@@ -115,7 +115,7 @@ def test_answers(cluster, add):
     plug(web1, "off", ""))
   option = "--hotplug " if cluster.version == "3.0" else ""
   assert status(cluster.master)[1] == ["web1.lab.test off none - - - -"]
-  web1.modify("-H virtio_rng=urandom %s" % ("" if option else "--no-hotplug"))
+  web1.modify("-H virtio_rng=urandom")
   (rows, [line]) = status(cluster.master)
   command = rows["web1.lab.test"]["hotplug"]
   assert command == ("gnt-instance modify %s-H virtio_rng=urandom web1.lab.test"
@@ -163,9 +163,10 @@ def test_stopped(cluster, web1):
   ("machine_version=q35,kvm_extra=-smbios type=1", None,
    "no bus pci.0 that takes a device while it runs"),
   ("use_chroot=true", None, "QEMU is in a chroot without /dev/random"),
-  ("kvm_extra=" + "-device usb-ehci " * 28, None, "No PCI slot is free"),
+  ("kvm_extra=" + " ".join(["-device usb-ehci"] * 28), None,
+   "No PCI slot is free"),
   ("acpi=true", "stop", "The instance does not run, QEMU's state is 'paused'"),
-  ])
+  ], ids=["acpi", "q35", "chroot", "full", "paused"])
 def test_refused(add, hvparams, command, reason):
   """With a warning and the reason; the value is set, and nothing changes."""
   web1 = add("web1.lab.test", "-H 'kvm:virtio_rng=off,%s'" % hvparams)
@@ -189,10 +190,10 @@ def test_while_it_migrates(cluster, add):
   """An instance whose migration was given up halfway, and goes on."""
   web1 = add("web1.lab.test", OFF)
   web1.guest.run("true")
-  web1.qmp("migrate-set-parameters", **{"max-bandwidth": 1})
-  web1.qmp("migrate", uri="exec:cat > /dev/null")
+  web1.qmp("migrate", uri="exec:sleep 12345") # which reads nothing
   assert "The instance is being migrated; " in plug(web1, outcome=FAILED)
   web1.qmp("migrate_cancel")
+  cluster.run("pkill -f '[s]leep 12345'")
   wait_for(lambda: web1.qmp("query-migrate")["status"] == "cancelled")
   plug(web1)
   expect_plugged(web1, "/dev/random")
@@ -215,24 +216,24 @@ def test_kvm_extra(cluster, add):
 @pytest.mark.each_release
 def test_next_to_other_devices(cluster, add):
   """NICs and disks before, between and after, until the bus is full."""
-  web1 = add("web1.lab.test", "-t sharedfile -s 16M %s" % OFF)
+  slot = 24
+  web1 = add("web1.lab.test", "-t sharedfile -s 16M %s,kvm_pci_reservations=%d"
+             % (OFF, slot + 1))
   web1.guest.run("true")
   nic = "--net add:mode=bridged,link=br0"
   assert web1.hotplug(nic).returncode == 0
   assert web1.hotplug("--disk add:size=16M").returncode == 0
-  before = pci(web1)
   plug(web1)
-  expect_plugged(web1, "/dev/random")
+  expect_plugged(web1, "/dev/random", slot)
   assert web1.hotplug(nic).returncode == 0
   web1.migrate()
-  expect_plugged(web1, "/dev/random")
+  expect_plugged(web1, "/dev/random", slot)
   while "hotplug:done" in web1.hotplug(nic).stdout:
     pass
-  assert pci(web1).items() > before.items()
-  assert {slot for (slot, _) in pci(web1)} >= set(range(SLOT, 32))
+  assert {place for (place, _) in pci(web1)} >= set(range(slot, 32))
   web1.guest.run("true")
   web1.migrate()
-  expect_plugged(web1, "/dev/random")
+  expect_plugged(web1, "/dev/random", slot)
 
 
 def test_where_a_start_would_not_put_it(cluster, add):
@@ -300,12 +301,12 @@ def test_ejected_and_plugged_again(add):
   expect(web1, "/dev/random")
 
 
-def test_started_by_0_1(cluster, add):
+def test_started_by_0_1(add):
   """Version 0.1 gave it neither this id nor a place."""
   web1 = add("web1.lab.test")
-  cluster.run("sed -i 's/virtio-rng-pci,id=virtio_rng0/virtio-rng-pci/;"
-              " s/=virtio_rng0/=rng0/g; s/,bus=pci.0,addr=0xb\\\\?\"/\"/'"
-              " %s/conf/web1.lab.test.runtime" % CONTROL)
+  path = web1.node.root / ("%s/conf/web1.lab.test.runtime" % CONTROL)[1:]
+  path.write_text(path.read_text().replace(",bus=pci.0,addr=0xb", "").replace(
+    "pci,id=virtio_rng0", "pci").replace("virtio_rng0", "rng0"))
   web1.reboot("soft")
   assert runtime(web1)[-1] == ("virtio-rng-pci,rng=rng0,max-bytes=1024,"
                                "period=1000")
@@ -313,7 +314,7 @@ def test_started_by_0_1(cluster, add):
   wait_for(lambda: RNG not in pci(web1).values())
   plug(web1)
   expect_plugged(web1, "/dev/random")
-  assert "id=rng0" not in " ".join(runtime(web1))
+  assert "id=rng0" not in str(runtime(web1))
 
 
 def test_failover(cluster, add):
@@ -358,6 +359,7 @@ def test_forty_that_run(bare_cluster, deb):
   """Instances that ran before the package came."""
   cluster = bare_cluster()
   cluster.run("gnt-cluster modify --max-running-jobs=4")
+  cluster.run("gnt-cluster modify -H kvm:kernel_path=") # firmware takes less
   names = ["many%d.lab.test" % i for i in range(40)]
   instances = cluster.add_instances(names, 64)
   cluster.run("gnt-instance start --force-multiple %s" % " ".join(names))

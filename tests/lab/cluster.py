@@ -312,13 +312,15 @@ class Instance:
     self.name = name
 
   def modify(self, options):
-    """Changes its parameters.
+    """Changes its parameters, and not its devices while it runs.
 
     @type options: str
     @param options: options for C{gnt-instance modify}
 
     """
-    self.cluster.run("gnt-instance modify %s %s" % (options, self.name))
+    asked = "" if self.cluster.version == "3.0" else "--no-hotplug"
+    self.cluster.run("gnt-instance modify %s %s %s" %
+                     (asked, options, self.name))
 
   def remove(self):
     """Removes it, running or not.
