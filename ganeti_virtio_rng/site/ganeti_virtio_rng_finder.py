@@ -14,6 +14,7 @@ import sys
 
 #: Ganeti's modules; the last part is the name of ours in extensions/
 EXTENDED = frozenset([
+  "ganeti.cmdlib.cluster.verify",
   "ganeti.cmdlib.common",
   "ganeti.cmdlib.instance_set_params",
   "ganeti.constants",
@@ -25,8 +26,8 @@ EXTENDED = frozenset([
   ])
 
 #: Ends of the paths where they are
-_FOLDERS = ("/ganeti", "/ganeti/cmdlib", "/ganeti/hypervisor", "/ganeti/rpc",
-            "/ganeti/server")
+_FOLDERS = ("/ganeti", "/ganeti/cmdlib", "/ganeti/cmdlib/cluster",
+            "/ganeti/hypervisor", "/ganeti/rpc", "/ganeti/server")
 
 
 def path_hook(path: str) -> object:
