@@ -73,9 +73,9 @@ def test_generators_of_kvm_extra(cluster, add):
   """Without an object, in another process, with odd names, and several."""
   node = cluster.master
   node.run("mknod /dev/a:b=c c 1 8")
-  web1 = add("web1.lab.test", "-H 'kvm:%s,kvm_extra=-object"
+  web1 = add("web1.lab.test", "-H 'kvm:" + NO_GUEST + ",kvm_extra=-object"
              " rng-random\\,filename=/dev/urandom\\,id=rng0 -device"
-             " virtio-rng-pci\\,rng=rng0\\,max-bytes=1024\\,period=1000'" % NO_GUEST)
+             " virtio-rng-pci\\,rng=rng0\\,max-bytes=1024\\,period=1000'")
   with node.popen("python3 -") as backend:
     backend.stdin.write(BACKEND.read_text())
     backend.stdin.close()

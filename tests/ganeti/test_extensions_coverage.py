@@ -21,8 +21,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 TESTS = [
   ["tests/ganeti/test_extensions.py", "tests/ganeti/test_luxi.py",
-   "tests/ganeti/test_defaults.py", "tests/ganeti/test_placement.py", "-k",
-   "(test_extensions and not nothing) or test_luxi or test_defaults or"
+   "tests/ganeti/test_defaults.py", "tests/ganeti/test_placement.py",
+   "tests/ganeti/test_jobs.py", "-k",
+   "(test_extensions and not nothing) or test_luxi or test_defaults or test_jobs or"
    " test_no_slot_is_left or in_kvm_extra or 80 or 0XB"],
   ["tests/unit/test_finder.py", "-k",
    "test_extends or of_0_1 or broken_package or two_finders or silent or"
@@ -78,7 +79,7 @@ def test_all_lines_run(tmp_path):
   package = tree / "ganeti_virtio_rng"
   files = ([package / "__init__.py"] + sorted(package.glob("extensions/*.py")) +
            sorted(package.glob("site/*.py")))
-  assert len(files) == 11
+  assert len(files) == 14
   for path in files:
     (_, lines, missing, _) = measured.analysis(str(path))
     assert not missing, (path.name, missing)

@@ -170,6 +170,7 @@ def test_replaces_nothing_by_itself(luxi):
 def test_native_support_wins(luxi, monkeypatch):
   generated = importlib.import_module("ganeti._constants")
   monkeypatch.setitem(generated.HVS_PARAMETER_TYPES, "virtio_rng", "string")
-  for name in ("luxi", "objects", "common", "node"):
+  for name in ("luxi", "objects", "common", "node", "noded", "verify",
+               "instance_set_params"):
     extension = importlib.import_module("ganeti_virtio_rng.extensions." + name)
     assert extension.extend(luxi) == []
