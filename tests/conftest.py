@@ -22,7 +22,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ganeti_virtio_rng/site"),
 
 def pytest_addoption(parser):
   parser.addoption("--full", action="store_true", help="run every test on every"
-                   " release, where by default most run on one of two")
+                   " release, where by default most run on one of two, and those"
+                   " of many instances on none")
   parser.addoption("--keep", action="store_true", help="when a test fails that"
                    " has a cluster, open a shell there; it takes -n0")
 
@@ -63,8 +64,11 @@ def _has_its_turn(item):
   The test's name decides, so that it is the same one each time.
 
   """
-  if (not _release(item) or item.config.option.full or
-      item.get_closest_marker("each_release")):
+  if item.config.option.full:
+    return True
+  if item.get_closest_marker("full"):
+    return False
+  if not _release(item) or item.get_closest_marker("each_release"):
     return True
   releases = _releases(item.config)
   name = item.nodeid.replace(_release(item), "", 1)

@@ -35,7 +35,7 @@ def draw_without_limit(instance):
     "echo virtio_rng.1 > /sys/class/misc/hw_random/rng_current")
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_greedy_guests(cluster, record_property):
   """One, and ten, get what they may; without the limit, several times that.
 

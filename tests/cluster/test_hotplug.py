@@ -355,6 +355,7 @@ gnt-instance list --no-headers -o name -F 'status == "running"' |
   xargs -n 1 gnt-instance modify --submit %s-H virtio_rng=default"""
 
 
+@pytest.mark.full
 def test_forty_that_run(bare_cluster, deb):
   """Instances that ran before the package came."""
   cluster = bare_cluster()

@@ -17,7 +17,7 @@ from lab.expectations import configuration
 from lab.expectations import pci
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_forty_started_together(bare_cluster, deb):
   cluster = bare_cluster()
   cluster.master.install(deb)
