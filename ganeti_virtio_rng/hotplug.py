@@ -59,7 +59,8 @@ def plug(kvm: Any, instance: Any) -> str:
     with contextlib.suppress(errors.HypervisorError):
       # A connection of its own: the other may still wait for an answer.
       with running.monitor(kvm, name) as execute:
-        if device["id"] not in running.children(execute, "/machine/peripheral"):
+        if (running.children(execute, "/machine/peripheral").get(device["id"])
+            != "child<%(driver)s>" % device):
           _delete_backend(execute, backend)
           kvm._WriteKVMRuntime(name, before)
     raise
