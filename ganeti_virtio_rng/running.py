@@ -53,7 +53,7 @@ def monitor(kvm: Any, name: str) -> "Iterator[Execute]":
       return function(*args)
     except OSError as err: # Ganeti 3.1 lets it through
       raise errors.HypervisorError(err.strerror or str(err))
-    except TypeError: # Ganeti looks into a message that is None
+    except (TypeError, errors.ProgrammerError): # no message, or half of one
       raise errors.HypervisorError("The monitor has hung up")
 
   try:
