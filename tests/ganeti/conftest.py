@@ -61,7 +61,8 @@ class Ganeti:
     for name in list(sys.modules):
       if (name.partition(".")[0] == "ganeti" or
           name.startswith("ganeti_virtio_rng.extensions") or
-          name in ("ganeti_virtio_rng.placement", "ganeti_virtio_rng_loader")):
+          name in ("ganeti_virtio_rng.hotplug", "ganeti_virtio_rng.placement",
+                   "ganeti_virtio_rng_loader")):
         del sys.modules[name]
 
 
