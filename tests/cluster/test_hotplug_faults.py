@@ -16,7 +16,6 @@ import time
 
 import pytest
 
-from lab import TESTED
 from lab.expectations import EJECT
 from lab.expectations import IDENT
 from lab.expectations import SLOT
@@ -26,15 +25,12 @@ from lab.expectations import slot_of
 from lab.expectations import status
 from lab.expectations import wait_for
 
-# What differs between releases has tests without a cluster.
-pytestmark = pytest.mark.parametrize("release", TESTED[-1:], indirect=True)
-
 CONTROL = "run/ganeti/kvm-hypervisor"
 
 LATER = "virtio_rng=random takes effect at the instance's next start"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def node(cluster):
   """One that is sent no configuration: it renames nothing but runtimes.
 
@@ -335,6 +331,7 @@ for value in sys.stdin:
 """
 
 
+@pytest.mark.full
 def test_many_times(node, web1):
   """What the guest has ejected is plugged in again; nothing of it stays."""
   node.run("cat > /tmp/plugs", input=PLUGS)

@@ -33,15 +33,6 @@ EJECT = ("echo 0 > $(dirname $(grep -lx 0000:00:{0:02x}"
 
 CURRENT = "cat /sys/class/misc/hw_random/rng_current"
 
-#: Has a guest eject what is in a slot of its PCI bus
-EJECT = """
-for slot in /sys/bus/pci/slots/*; do
-  if [ $(cat $slot/address) = 0000:00:{0:02x} ]; then
-    echo 0 > $slot/power
-  fi
-done
-"""
-
 
 @contextlib.contextmanager
 def cluster_parameter(cluster, **parameters):

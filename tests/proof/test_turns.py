@@ -15,7 +15,7 @@ RELEASES = ("bookworm", "trixie")
 #: Tests that take much of the processor
 FULL = {"tests/cluster/test_%s[]" % name for name in (
   "hostile.py::test_greedy_guests", "hotplug.py::test_forty_that_run",
-  "many.py::test_forty_started_together")}
+  "hotplug_faults.py::test_many_times", "many.py::test_forty_started_together")}
 
 
 def collect(*options, releases=" ".join(RELEASES)):
