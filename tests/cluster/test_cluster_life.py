@@ -29,12 +29,14 @@ def test_master_failover(cluster, web1):
 
 @pytest.mark.long
 def test_new_node(cluster, deb):
-  """With the package it is like the others; without it, it is no obstacle."""
+  """With the package it is like the others; without it, verify says so."""
   complaints = verify(cluster)
   for (package, source) in ((None, None), (deb, "/dev/random")):
     node = cluster.start_node(package)
     cluster.add_node(node)
-    assert not [line for line in verify(cluster) if "virtio" in line]
+    more = [line for line in verify(cluster) if "virtio" in line]
+    assert [line.partition("__init__.py")[2] for line in more] == (
+      [] if package else [" is missing from node(s) %s" % node.name])
     web1 = cluster.add_instance("web1.lab.test", node=node)
     expect(web1, source)
     web1.remove()
