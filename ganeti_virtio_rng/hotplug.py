@@ -41,9 +41,9 @@ def plug(kvm: Any, instance: Any) -> str:
   name = instance.name
   value = instance.hvparams[HV_VIRTIO_RNG]
   with running.monitor(kvm, name) as execute:
-    there = running.generators(execute, kvm, name)
-    if there:
-      return _describe(value, there)
+    generators = running.generators(execute, kvm, name)
+    if generators:
+      return _describe(value, generators)
     argv = plan(execute, kvm, name, value)
 
   # pylint: disable=W0212
@@ -59,8 +59,8 @@ def plug(kvm: Any, instance: Any) -> str:
     with contextlib.suppress(errors.HypervisorError):
       # A connection of its own: the other may still wait for an answer.
       with running.monitor(kvm, name) as execute:
-        if (running.children(execute, "/machine/peripheral").get(device["id"])
-            != "child<%(driver)s>" % device):
+        there = running.children(execute, "/machine/peripheral")
+        if there.get(str(device["id"])) != "child<%(driver)s>" % device:
           _delete_backend(execute, backend)
           kvm._WriteKVMRuntime(name, before)
     raise

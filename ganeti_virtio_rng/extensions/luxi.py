@@ -4,16 +4,18 @@
 """Extends ganeti.luxi: what luxid tells of parameters has virtio_rng, too.
 
 luxid fills in defaults by itself, from the configuration, and the fields that
-it answers to are compiled into it. All hypervisor parameters of an instance are
-one of them: the field hv/virtio_rng comes from that.
+it answers to are compiled into it. The field hv/virtio_rng is made of some of
+them and of what the cluster has; filters name the instances that pass instead.
 
 """
 
 import functools
+import operator
+import re
 
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ganeti import _constants, constants, errors, objects
+from ganeti import _constants, constants, objects, utils
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng.extensions import objects as defaults
@@ -24,7 +26,17 @@ FIELD = "hv/%s" % HV_VIRTIO_RNG
 _HVPARAMS = "hvparams"
 
 #: What the fields are made of
-_SOURCES = ["hypervisor", _HVPARAMS]
+_SOURCES = ["hypervisor", "os", "custom_hvparams"]
+
+#: A field of luxid's own that has a string where L{FIELD} has one
+_BORN = "hv/disk_cache"
+
+#: Whether a value passes an operand, by operators of ganeti.qlang
+_TESTS = {
+  "=": operator.eq, "==": operator.eq, "!=": operator.ne, "<": operator.lt,
+  "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+  "=~": lambda value, pattern: re.search(pattern, value),
+  } # type: Dict[str, Callable[[str, str], Any]]
 
 
 def _definition() -> Any:
@@ -34,28 +46,51 @@ def _definition() -> Any:
     doc="The \"%s\" hypervisor parameter" % HV_VIRTIO_RNG)
 
 
-def _compose(fields: "List[str]", answer: "List[Any]",
-             field: Any) -> "List[Any]":
-  """Makes a row of the fields that were asked for.
+def _cell(info: Any, hypervisor: str, os_name: str,
+          custom: "List[Any]") -> "List[Any]":
+  """Makes an instance's cell of L{FIELD}.
+
+  @param info: what the cluster has
+  @type custom: list
+  @param custom: status and value of the instance's own parameters
+  @rtype: list
+  @return: status and value
+
+  """
+  (status, params) = custom
+  if params is None:
+    return [status, None]
+  params = {**info["hvparams"].get(hypervisor, {}),
+            **info["os_hvp"].get(os_name, {}).get(hypervisor, {}), **params}
+  defaults.fill(hypervisor, params)
+  value = params.get(HV_VIRTIO_RNG)
+  return [constants.RS_UNAVAIL if value is None else status, value]
+
+
+def _complete(client: Any, fields: "List[str]",
+              rows: "List[List[Any]]") -> None:
+  """Makes rows of the fields that were asked for.
 
   @type fields: list of str
   @param fields: as they were asked for
-  @type answer: list
-  @param answer: luxid's row: those that it knows of them, and L{_SOURCES}
-  @param field: what the row has for L{FIELD}
-  @rtype: list
+  @type rows: list
+  @param rows: what luxid has for L{_ask}, as cells; changed in place
 
   """
-  cells = iter(answer)
-  row = [field if name == FIELD else next(cells) for name in fields]
-  # The last one has the default filled in.
-  return [answer[-1] if name == _HVPARAMS else cell
-          for name, cell in zip(fields, row)]
+  info = client.QueryClusterInfo() if FIELD in fields else None
+  for row in rows:
+    ((_, hypervisor), (_, os_name), custom) = row[-len(_SOURCES):]
+    del row[-len(_SOURCES):]
+    for i, name in enumerate(fields):
+      if name == FIELD:
+        row[i] = _cell(info, hypervisor, os_name, custom)
+      elif name == _HVPARAMS and row[i][1] is not None:
+        defaults.fill(hypervisor, row[i][1])
 
 
 def _ask(fields: "List[str]") -> "List[str]":
-  """Returns what luxid is asked for instead of some fields."""
-  return [name for name in fields if name != FIELD] + _SOURCES
+  """Returns what luxid is asked for: something else in our field's place."""
+  return ["name" if name == FIELD else name for name in fields] + _SOURCES
 
 
 def _is_concerned(fields: "List[str]") -> bool:
@@ -66,41 +101,64 @@ def _query(query: "Callable[..., Any]") -> "Callable[..., Any]":
   @functools.wraps(query)
   def Query(self: Any, what: str, fields: "List[str]", qfilter: Any) -> Any:
     # pylint: disable=C0103
-    if what == constants.QR_INSTANCE and _mentions(qfilter):
-      raise errors.OpPrereqError("Field '%s' can't be used in a filter; list"
-                                 " it with \"-o name,%s\" and select from the"
-                                 " output" % (FIELD, FIELD),
-                                 errors.ECODE_INVAL)
-    if what != constants.QR_INSTANCE or not _is_concerned(fields):
+    if what != constants.QR_INSTANCE:
       return query(self, what, fields, qfilter)
 
+    @functools.lru_cache(maxsize=None)
+    def values() -> Any:
+      return [(uuid, value) for ((_, uuid), (_, value)) in
+              Query(self, what, ["uuid", FIELD], None).data]
+
+    qfilter = _translate(qfilter, values)
+    if not _is_concerned(fields):
+      return query(self, what, fields, qfilter)
     response = query(self, what, _ask(fields), qfilter)
-    response.fields = _compose(fields, response.fields, _definition())
-    response.data = [_compose(fields, row, _cell(*row[-len(_SOURCES):]))
-                     for row in response.data]
+    response.fields = [_definition() if name == FIELD else field
+                       for name, field in zip(fields, response.fields)]
+    _complete(self, fields, response.data)
     return response
 
   return Query
 
 
-def _cell(hypervisor: "List[Any]", hvparams: "List[Any]") -> "List[Any]":
-  """Fills in the default, and makes an instance's cell of L{FIELD}.
+def _translate(qfilter: Any, values: "Callable[[], Any]") -> Any:
+  """Makes a filter that luxid knows, and that the same instances pass.
 
-  @type hypervisor: list
-  @param hypervisor: status and value
-  @type hvparams: list
-  @param hvparams: status and value, changed in place
-  @rtype: list
-  @return: status and value
+  A list of names only is more to luxid than a filter: C{&} and C{!} see to it
+  that the UUIDs never look like a part of one.
+
+  @param qfilter: an operator and its operands, which may be filters
+  @type values: callable
+  @param values: returns UUID and value of each instance
 
   """
-  (status, params) = hvparams
-  if status != constants.RS_NORMAL:
-    return [status, None]
-  defaults.fill(hypervisor[1], params)
-  if HV_VIRTIO_RNG not in params:
-    return [constants.RS_UNAVAIL, None]
-  return [constants.RS_NORMAL, params[HV_VIRTIO_RNG]]
+  if not isinstance(qfilter, (list, tuple)) or len(qfilter) < 2:
+    return qfilter
+  (op, field, *operands) = qfilter
+  if field != FIELD:
+    return [op] + [_translate(operand, values) for operand in qfilter[1:]]
+  if not _is_right(op, operands):
+    # luxid may read a pattern that Python doesn't: it is wrong without that.
+    return ["&"] + [["?", _BORN]] * (op == "=~") + [[op, _BORN] + operands]
+  leaves = ([], []) # type: Tuple[List[Any], List[Any]]
+  for uuid, value in values():
+    # In luxid, what has no value passes, and "!=" is the contrary of "=".
+    passes = op != "!=" if value is None else _TESTS[op](value, operands[0])
+    leaves[bool(passes)].append(["=", "uuid", uuid])
+  (failing, passing) = leaves
+  (op, fewer) = min(("!", failing), ("&", passing), key=lambda it: len(it[1]))
+  return [op, ["|"] + fewer]
+
+
+def _is_right(op: Any, operands: "List[Any]") -> bool:
+  """Whether a leaf may compare a string so."""
+  if str(op) not in _TESTS or [type(operand) for operand in operands] != [str]:
+    return False
+  try:
+    _TESTS[op]("", operands[0])
+  except (re.error, OverflowError, RecursionError):
+    return False
+  return True
 
 
 def _query_instances(query: "Callable[..., Any]") -> "Callable[..., Any]":
@@ -110,13 +168,10 @@ def _query_instances(query: "Callable[..., Any]") -> "Callable[..., Any]":
     # pylint: disable=C0103
     if not _is_concerned(fields):
       return query(self, names, fields, use_locking)
-    rows = []
-    for row in query(self, names, _ask(fields), use_locking):
-      (hypervisor, params) = row[-len(_SOURCES):]
-      if params is not None:
-        defaults.fill(hypervisor, params)
-      rows.append(_compose(fields, row, (params or {}).get(HV_VIRTIO_RNG)))
-    return rows
+    rows = [[[constants.RS_NORMAL, value] for value in row]
+            for row in query(self, names, _ask(fields), use_locking)]
+    _complete(self, fields, rows)
+    return [[value for (_, value) in row] for row in rows]
 
   return QueryInstances
 
@@ -133,16 +188,6 @@ def _query_cluster_info(query: "Callable[..., Any]") -> "Callable[..., Any]":
   return QueryClusterInfo
 
 
-def _mentions(qfilter: Any) -> bool:
-  """Whether a filter uses the field.
-
-  A filter is a list of an operator and its operands, which may be filters.
-
-  """
-  return isinstance(qfilter, (list, tuple)) and (
-    FIELD in qfilter[1:2] or any(_mentions(operand) for operand in qfilter))
-
-
 def _query_fields(query_fields: "Callable[..., Any]") -> "Callable[..., Any]":
   @functools.wraps(query_fields)
   def QueryFields(self: Any, what: str, fields: "Optional[List[str]]") -> Any:
@@ -153,8 +198,8 @@ def _query_fields(query_fields: "Callable[..., Any]") -> "Callable[..., Any]":
         response.fields = [_definition() if field.name == FIELD else field
                            for field in response.fields]
       else:
-        response.fields = sorted(response.fields + [_definition()],
-                                 key=lambda field: str(field.name))
+        response.fields = utils.NiceSort(response.fields + [_definition()],
+                                         key=lambda field: field.name)
     return response
 
   return QueryFields

@@ -16,6 +16,7 @@ from benchmark import functions
 from benchmark import guests
 from benchmark import hook
 from benchmark import plots
+from benchmark import queries
 from benchmark import table
 from benchmark import turns
 from lab.cluster import Cluster
@@ -65,6 +66,7 @@ def main():
     boots = guests.measure(cluster, progress)
     lines += guests.lines(boots)
     lines += guests.rate_lines(*guests.measure_rate(cluster, progress))
+    lines += queries.lines(queries.measure(cluster, progress))
 
   where = table.machine()
   print("\n%s\n\n%s" % (where, table.render(lines)))

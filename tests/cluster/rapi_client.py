@@ -12,6 +12,7 @@ import sys
 sys.path[:0] = glob.glob("/usr/share/ganeti/3.*")
 
 import pycurl
+from ganeti import utils
 from ganeti.rapi import client
 
 def configure(curl, _):
@@ -35,7 +36,16 @@ def value():
   assert value == hvparams["virtio_rng"]
   info = rapi.GetInstance(name)
   assert info["hvparams"] == hvparams
+  for op, found in (("=", True), ("!=", False), ("=~", True)):
+    names = rapi.Query("instance", ["name"], [op, "hv/virtio_rng", value])
+    assert names["data"] == [[[0, name]]] * found, (op, names)
   return hvparams["virtio_rng"]
+
+def refusal(qfilter):
+  try:
+    rapi.Query("instance", ["name"], qfilter)
+  except client.GanetiApiError as err:
+    return (err.code, str(err))
 
 assert rapi.GetInfo()["hvparams"]["kvm"]["virtio_rng"] == "random"
 
@@ -46,18 +56,10 @@ def definition(*fields):
               for (key, item) in found.items())
 
 assert definition(["hv/virtio_rng"]) == definition(["hv/disk_cache"])
-assert [field["name"] for field in rapi.QueryFields("instance")["fields"]
-        ].count("hv/virtio_rng") == 1
+names = [field["name"] for field in rapi.QueryFields("instance")["fields"]]
+assert names.count("hv/virtio_rng") == 1
+assert names == utils.NiceSort(names)
 
-def refusal(field):
-  try:
-    rapi.Query("instance", ["name"], ["=", field, "off"])
-  except client.GanetiApiError as err:
-    return (err.code, str(err))
-
-(code, text) = refusal("hv/virtio_rng")
-assert code == refusal("nonsense")[0], (code, refusal("nonsense"))
-assert "be used in a filter" in text, text
 refused = ("Parameter 'virtio_rng' fails syntax check: The value must be one of:"
            " off, random, urandom (current value: 'foo')")
 
@@ -74,6 +76,12 @@ assert status == "error" and refused in result, result
 (status, result) = create("urandom")
 assert status == "success", result
 assert value() == "urandom"
+
+for wrong in (["?", "FIELD"], ["=", "FIELD", 5], ["=[]", "FIELD", "off"]):
+  (ours, born) = [refusal([field if word == "FIELD" else word
+                           for word in wrong])
+                  for field in ("hv/virtio_rng", "hv/disk_cache")]
+  assert ours and ours == born, (ours, born)
 
 for change in ("off", "default", "urandom"):
   (status, result) = wait(rapi.ModifyInstance("web1.lab.test",
@@ -95,5 +103,11 @@ assert value() == "urandom"
           if instance["name"] == "web1.lab.test"]
 assert bulk["hvparams"]["virtio_rng"] == "urandom"
 assert bulk["custom_hvparams"] == {"virtio_rng": "urandom"}
+(status, result) = wait(rapi.ModifyInstance("web1.lab.test",
+                                            hvparams={"virtio_rng": "off"}))
+assert status == "success", result
 (status, result) = wait(rapi.StartupInstance("web1.lab.test"))
 assert status == "success", result
+(status, result) = wait(rapi.ModifyInstance(
+  "web1.lab.test", hvparams={"virtio_rng": "urandom"}, hotplug=True))
+assert status == "success" and "hotplug:done" in result, result

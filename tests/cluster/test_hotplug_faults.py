@@ -39,7 +39,8 @@ def node(cluster):
   cluster.run("gnt-cluster modify --candidate-pool-size=1 &&"
               " gnt-node modify -C no %s" % node.name)
   yield node
-  cluster.run("gnt-cluster modify --candidate-pool-size=10")
+  cluster.run("gnt-node modify -C yes %s &&"
+              " gnt-cluster modify --candidate-pool-size=10" % node.name)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pathlib
 import pytest
 
 from lab.cluster import Instance
-from lab.expectations import expect
+from lab.expectations import ours
+from lab.expectations import status
 
 # Each Ganeti has its own way with queries.
 pytestmark = pytest.mark.each_release
@@ -24,7 +25,8 @@ def test_remote_api(cluster):
   unchecked = "ip_check name_check" if cluster.unchecked else ""
   try:
     master.run("python3 - %s" % unchecked, input=CLIENT.read_text())
-    expect(Instance(cluster, "web1.lab.test"), "/dev/urandom")
+    assert status(master)[1] == ["web1.lab.test urandom " + ours(
+      Instance(cluster, "web1.lab.test"), "/dev/urandom")]
   finally:
     master.run("rm %s" % users)
     cluster.run("gnt-instance remove -f --shutdown-timeout=0 web1.lab.test",
