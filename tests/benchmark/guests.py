@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from lab.base import node_base
+from lab.expectations import never_seeded_image
 
 from .table import Line
 from .table import spread
@@ -197,3 +198,47 @@ def rate_lines(limited, unlimited):
              "%.1f %%" % (100 * limited.busy),
              "%.2f" % (limited.busy / unlimited.busy),
              "%.1f %%, without a limit" % (100 * unlimited.busy), how)
+
+
+def measure_hotplug(cluster, progress):
+  """Times how a guest that was never seeded gets its first random bytes.
+
+  @rtype: list of lists of float
+  @return: seconds of each run, by hot-plug and by another start
+
+  """
+  image = never_seeded_image(cluster.master)
+
+  def plug(instance):
+    instance.hotplug("-H virtio_rng=random")
+
+  def restart(instance):
+    instance.modify("-H virtio_rng=random")
+    instance.shut_down()
+    instance.start()
+
+  seconds = [[], []]
+  for turn in range(_RUNS):
+    progress("Plugging and restarting, turn %d of %d" % (turn + 1, _RUNS))
+    for act, some in zip((plug, restart), seconds):
+      instance = cluster.add_instance(
+        "web1.lab.test", "-H kvm:virtio_rng=off,initrd_path=%s" % image)
+      instance.guest.run("true")
+      before = time.monotonic()
+      act(instance)
+      instance.guest.run("dd if=/dev/random of=/dev/null bs=32 count=1")
+      some.append(time.monotonic() - before)
+      instance.remove()
+  return seconds
+
+
+def hotplug_line(plugged, restarted):
+  """Makes a line of the table.
+
+  """
+  return Line("32 bytes of /dev/random in a guest that runs",
+              "gnt-instance modify -H virtio_rng=random", spread(plugged),
+              "%.2f" % (statistics.median(plugged) /
+                        statistics.median(restarted)),
+              "%s, by another start" % spread(restarted),
+              "it was never seeded; median and spread of %d" % len(plugged))

@@ -66,6 +66,8 @@ def main():
     boots = guests.measure(cluster, progress)
     lines += guests.lines(boots)
     lines += guests.rate_lines(*guests.measure_rate(cluster, progress))
+    lines.append(guests.hotplug_line(*guests.measure_hotplug(cluster,
+                                                             progress)))
     lines += queries.lines(queries.measure(cluster, progress))
 
   where = table.machine()

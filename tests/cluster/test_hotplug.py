@@ -16,6 +16,7 @@ from lab.expectations import EJECT
 from lab.expectations import RNG
 from lab.expectations import SLOT
 from lab.expectations import expect
+from lab.expectations import never_seeded_image
 from lab.expectations import ours
 from lab.expectations import pci
 from lab.expectations import slot_of
@@ -71,19 +72,11 @@ def rate(instance):
 
 @pytest.fixture
 def never_seeded(cluster):
-  """A boot image whose first program draws nothing, where others wait.
-
-  Linux cares for its generator when somebody waits for it.
-
-  """
-  image = "/boot/never_seeded.img"
-  for node in cluster.nodes:
-    node.run("cd /tmp && busybox cpio -i init < /boot/initrd.img &&"
-             " sed -i '/^dd /d' init && echo init | busybox cpio -o -H newc |"
-             " cat /boot/initrd.img - > %s" % image)
-  yield "initrd_path=%s" % image
-  for node in cluster.nodes:
-    node.run("rm %s /tmp/init" % image)
+  """The parameter for a guest that has not drawn from /dev/random."""
+  images = [never_seeded_image(node) for node in cluster.nodes]
+  yield "initrd_path=%s" % images[0]
+  for node, image in zip(cluster.nodes, images):
+    node.run("rm %s" % image)
 
 
 @pytest.mark.each_release
@@ -101,7 +94,7 @@ def test_guest_that_was_never_seeded(cluster, add, never_seeded):
     web1.migrate()
     assert web1.node == node
     expect_plugged(web1, "/dev/random")
-  for kind in "soft", "hard":
+  for kind in "soft", "hard", "full":
     web1.reboot(kind)
     expect(web1, "/dev/random")
 
