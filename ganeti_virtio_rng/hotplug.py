@@ -12,7 +12,7 @@ there unless QEMU says that it has none.
 import contextlib
 import logging
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NoReturn
 
 from ganeti import constants, errors
 
@@ -95,7 +95,7 @@ def plan(execute: running.Execute, kvm: Any, name: str,
   @raise errors.HypervisorError: why nothing can be plugged
 
   """
-  def refuse(reason: str, *args: Any) -> None:
+  def refuse(reason: str, *args: Any) -> "NoReturn":
     raise errors.HotplugError(reason % args)
 
   state = execute("query-status")
@@ -108,22 +108,30 @@ def plan(execute: running.Execute, kvm: Any, name: str,
   if not execute("qom-list-types", {"implements": "virtio-rng-pci"}):
     refuse("This QEMU has no virtio-rng-pci")
 
-  # pylint: disable=W0212
-  runtime = kvm._LoadKVMRuntime(None, kvm._ReadKVMRuntime(name))
-  (nics, hvparams, disks) = (runtime[i] for i in (1, 2, 3))
-  if hvparams[constants.HV_KVM_USE_CHROOT]:
-    refuse("QEMU is in a chroot without /dev/%s", value)
   try:
     check_source(value)
   except OSError as err:
     refuse("%s: %s", err.filename, err.strerror)
+  except (TypeError, ValueError) as err:
+    refuse("%s", err)
 
-  kvm_cmd = _without_ours(runtime)
+  # pylint: disable=W0212
+  saved = kvm._ReadKVMRuntime(name)
+  try:
+    runtime = kvm._LoadKVMRuntime(None, saved)
+    (nics, hvparams, disks) = (runtime[i] for i in (1, 2, 3))
+    kvm_cmd = _without_ours(runtime)
+  except (AttributeError, LookupError, TypeError, ValueError) as err:
+    refuse("The saved runtime is damaged: %s", err)
+  # That of an older Ganeti may lack parameters.
+  if hvparams.get(constants.HV_KVM_USE_CHROOT):
+    refuse("QEMU is in a chroot without /dev/%s", value)
   if not build_argv(value, kvm_cmd):
     refuse("kvm_extra adds a virtio-rng device, but QEMU has none now")
   slot = placement.find_slot(
     read_options(kvm_cmd), nics + [disk[0] for disk in disks],
-    hvparams[constants.HV_KVM_PCI_RESERVATIONS],
+    hvparams.get(constants.HV_KVM_PCI_RESERVATIONS,
+                 constants.QEMU_DEFAULT_PCI_RESERVATIONS),
     [device["slot"] for device in _pci_devices(execute)])
   if slot is None:
     refuse("No PCI slot is free")

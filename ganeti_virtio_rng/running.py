@@ -145,7 +145,7 @@ def _is_ours(generator: Dict[str, Any], has_our_id: bool, kvm: Any,
   try:
     # pylint: disable=W0212
     (kvm_cmd, _, hvparams) = json.loads(kvm._ReadKVMRuntime(name))[:3]
-  except (errors.HypervisorError, ValueError):
+  except (errors.HypervisorError, LookupError, TypeError, ValueError):
     return has_our_id # nor can Ganeti use it
   backend = "rng-random,filename=%s,id=%s" % (generator["source"],
                                               generator["id"])

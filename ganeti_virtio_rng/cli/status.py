@@ -37,7 +37,7 @@ def status(args: argparse.Namespace) -> int:
       with running.monitor(kvm, name) as execute:
         generators = running.generators(execute, kvm, name)
         if not generators and value and value != VALUES[0]:
-          with contextlib.suppress(errors.HotplugError):
+          with contextlib.suppress(errors.HypervisorError):
             hotplug.plan(execute, kvm, name, value)
             command = "gnt-instance modify %s-H %s=%s %s" % (
               _hotplug_option(), HV_VIRTIO_RNG, said, name)

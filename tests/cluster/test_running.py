@@ -158,6 +158,22 @@ def test_started_by_0_1(cluster, add):
     "web1.lab.test off %s restart needed" % line]
 
 
+def test_damaged_runtime(cluster, add):
+  """What can't be plugged in has no command for it; the others have theirs."""
+  instances = [add("web%d.lab.test" % i, "-H kvm:virtio_rng=off," + NO_GUEST)
+               for i in range(3)]
+  for instance in instances:
+    instance.modify("-H virtio_rng=random")
+  folder = "%s/conf" % CONTROL
+  cluster.run("cd %s && echo {} > web0.lab.test.runtime && rm"
+              " web1.lab.test.runtime" % folder)
+  (rows, lines) = status(cluster.master)
+  for line in lines[:2]:
+    assert line.endswith("random none - - - - restart needed")
+  assert " -H virtio_rng=random web2.lab.test" in lines[2]
+  assert [row["problem"] for row in rows.values()] == [None] * 3
+
+
 @contextlib.contextmanager
 def stopped(instance):
   """As a debugger does it."""

@@ -290,6 +290,37 @@ def test_no_query_of_pci_shows_it(ganeti, plug, path, saved):
   assert not qemu.objects["/objects"]
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "[[], [1], {}, []]"])
+def test_damaged_runtime(ganeti, plug, path, saved, text):
+  """It stays as it is, for somebody to look at."""
+  qemu = QEMU(path)
+  saved.write_text(text)
+  with pytest.raises(ganeti.errors.HypervisorError,
+                     match="^The saved runtime is damaged: "):
+    plug()
+  assert saved.read_text() == text
+  assert not any(qemu.objects.values())
+
+
+def test_runtime_of_an_older_ganeti(plug, path, saved):
+  """It has not the parameters that came later."""
+  qemu = QEMU(path)
+  (kvm_cmd, nics, hvparams, disks) = json.loads(saved.read_text())
+  for name in ("kvm_pci_reservations", "use_chroot"):
+    del hvparams[name]
+  saved.write_text(json.dumps([kvm_cmd, nics, hvparams, disks]))
+  assert plug() == ""
+  assert plugged(qemu, saved)
+
+
+def test_value_that_somebody_edited(ganeti, hvparams, plug, path):
+  QEMU(path)
+  hvparams["virtio_rng"] = "foo"
+  with pytest.raises(ganeti.errors.HypervisorError,
+                     match="must be one of: off, random, urandom"):
+    plug()
+
+
 def test_nobody_listens(ganeti, plug, path):
   for make in (lambda: None, lambda: path.write_text(""), lambda: (
       path.unlink(), socket.socket(socket.AF_UNIX).bind(str(path)))):
