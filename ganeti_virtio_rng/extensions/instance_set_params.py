@@ -20,8 +20,6 @@ from ganeti_virtio_rng import HV_VIRTIO_RNG, VALUES
 
 _KEY = "hv/%s" % HV_VIRTIO_RNG
 
-_LATER = "%s=%s takes effect at the instance's next start"
-
 #: What a node daemon answers that does not know this kind of device
 _UNKNOWN_KIND = "Error while executing backend function: "
 
@@ -51,9 +49,10 @@ def _plug(lu: Any) -> "List[Tuple[str, str]]":
 
   """
   instance = lu.instance
-  later = _LATER % (HV_VIRTIO_RNG, lu.cfg.GetClusterInfo().FillHV(
-    instance)[HV_VIRTIO_RNG])
-  if later == _LATER % (HV_VIRTIO_RNG, VALUES[0]):
+  value = lu.cfg.GetClusterInfo().FillHV(instance)[HV_VIRTIO_RNG]
+  later = "%s=%s takes effect at the instance's next start" % (HV_VIRTIO_RNG,
+                                                               value)
+  if value == VALUES[0]:
     lu.LogInfo("%s", later)
     return []
 
