@@ -58,6 +58,14 @@ def _release(item):
   return hasattr(item, "callspec") and item.callspec.params.get("release")
 
 
+def _is_excluded(item, release):
+  """Whether a test can't run on a release, which its mark not_on says.
+
+  """
+  mark = item.get_closest_marker("not_on")
+  return mark is not None and release in mark.args
+
+
 def _has_its_turn(item):
   """Whether a test that runs on one release only runs on this one.
 
@@ -71,9 +79,11 @@ def _has_its_turn(item):
   if not _release(item) or item.get_closest_marker("each_release"):
     return True
   releases = _releases(item.config)
+  releases = [release for release in releases
+              if not _is_excluded(item, release)] or releases
   name = item.nodeid.replace(_release(item), "", 1)
   turn = zlib.crc32(name.encode()) % len(releases)
-  return releases.index(_release(item)) == turn
+  return _release(item) == releases[turn]
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -82,6 +92,9 @@ def pytest_collection_modifyitems(config, items):
 
   """
   for item in items:
+    if _is_excluded(item, _release(item)):
+      reason = item.get_closest_marker("not_on").kwargs["reason"]
+      item.add_marker(pytest.mark.skip(reason=reason))
     if item.path.parent.name == "ganeti" and _release(item):
       # They are quick, and those of a file share Ganeti's modules.
       item.add_marker(pytest.mark.each_release)
