@@ -263,11 +263,10 @@ def test_guest(add, kernel_args, command):
   expect_plugged(web1, "/dev/random")
 
 
+@pytest.mark.not_on("sid", reason="QEMU 11 has no -runas")
 @pytest.mark.parametrize("hvparams", [
   "security_model=user,security_domain=nobody", "security_model=pool"])
-def test_confined(cluster, release, add, hvparams):
-  if release == "sid":
-    pytest.skip("QEMU 11 has no -runas")
+def test_confined(cluster, add, hvparams):
   cluster.run("gnt-cluster modify --uid-pool=65534")
   try:
     web1 = add("web1.lab.test", "%s,%s" % (OFF, hvparams))
@@ -345,7 +344,7 @@ def test_mixed_cluster(bare_cluster, deb):
 #: As in the README
 ALL_THAT_RUN = """\
 gnt-instance list --no-headers -o name -F 'status == "running"' |
-  xargs -n 1 gnt-instance modify --submit %s-H virtio_rng=default"""
+  xargs -rn 1 gnt-instance modify --submit %s-H virtio_rng=default"""
 
 
 @pytest.mark.full
