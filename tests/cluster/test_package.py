@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from benchmark import hook
+from benchmark import turns
 
 from lab.expectations import NO_GUEST
 from lab.expectations import PACKAGE
@@ -112,6 +113,12 @@ def test_costs_programs_next_to_nothing(release, deb, progress):
     assert 1 < cost.with_it / cost.without <= cost.limit + more, cost
   # What more it costs there is the price of any .pth file.
   assert alone.with_it <= costs[0].with_it
+
+
+def test_start_is_measured(cluster):
+  """With Ganeti's own defaults, as tests/bench does it."""
+  (bare, extended) = turns.measure_runtime(cluster, rounds=1)
+  assert bare > 0 < extended
 
 
 def test_installed_and_removed(release, deb, progress):
