@@ -36,15 +36,24 @@ class Guest:
 
     deadline = time.monotonic() + timeout
     patience = 0.25 # what is sent before the guest listens is lost
-    while True:
-      try:
-        self.run("true", patience)
-        break
-      except (GuestError, OSError) as error:
+    mark = received = ""
+    # One connection, until the guest has read all that was sent: what was left
+    # of a line would join the next one, and a bracket would stay open.
+    with socket.socket(socket.AF_UNIX) as serial:
+      serial.connect(path)
+      while not mark or mark + "\n" not in received:
         if time.monotonic() > deadline:
-          raise GuestError("No guest at %s: %s" % (path, error)) from error
+          raise GuestError("No guest at %s, but: %s" % (path, received))
+        mark = uuid.uuid4().hex
+        serial.settimeout(patience)
         patience *= 1.2
-        time.sleep(0.05)
+        with contextlib.suppress(socket.timeout):
+          serial.sendall(("echo %s\n" % mark).encode())
+          while mark + "\n" not in received:
+            data = serial.recv(65536)
+            if not data:
+              raise GuestError("%s was closed" % path)
+            received += data.decode("utf-8", "replace")
 
   def run(self, command, timeout=60):
     """Runs a command in the guest.
