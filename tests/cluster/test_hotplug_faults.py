@@ -48,7 +48,12 @@ def web1(add, node):
   """It has none yet, and a guest that takes one.
 
   """
+  # Ganeti tells nodes of instances when it likes; the node daemon then renames
+  # files, too, and what it renames is traced below.
+  told = node.root / "var/lib/ganeti/ssconf_instance_list"
+  wait_for(lambda: "web1.lab.test" not in told.read_text())
   web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", node=node)
+  wait_for(lambda: "web1.lab.test" in told.read_text())
   web1.guest.run("true")
   return web1
 
