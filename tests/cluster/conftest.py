@@ -118,6 +118,18 @@ def web1(add):
 
 
 @pytest.fixture
+def rapi_user(cluster):
+  """A user of the remote API: "me", with the password "secret".
+
+  """
+  users = "/var/lib/ganeti/rapi/users"
+  cluster.run("mkdir -p {0} && echo 'me secret write' > {1} &&"
+              " chown -R gnt-rapi {0}".format(users.rpartition("/")[0], users))
+  yield
+  cluster.run("rm %s" % users)
+
+
+@pytest.fixture
 def bare_cluster(release, progress):
   """A function that raises a cluster without the package, for one test.
 
