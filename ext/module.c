@@ -27,51 +27,19 @@ static PyObject *new_reference(PyObject *object)
     return object;
 }
 
-/* A new tuple of the three strings, or NULL and an exception. */
-static PyObject *values_tuple(void)
-{
-    PyObject *values = PyTuple_New(VIRTIO_RNG_VALUES);
-
-    if (!values) {
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < VIRTIO_RNG_VALUES; i++) {
-        PyObject *value =
-            PyUnicode_InternFromString(virtio_rng_sources[i].value);
-
-        /* PyTuple_SetItem takes the value, also when it fails. */
-        if (!value || PyTuple_SetItem(values, i, value) < 0) {
-            Py_DECREF(values);
-            return NULL;
-        }
-    }
-    return values;
-}
-
 static PyObject *set_bad_value(PyObject *value)
 {
-    PyObject *values = NULL, *separator = NULL, *list = NULL;
-
     if (!PyUnicode_Check(value)) {
         PyErr_Format(PyExc_TypeError,
                      "Parameter '%s' must be a string, not %R",
                      VIRTIO_RNG_PARAMETER, Py_TYPE(value));
         return NULL;
     }
-    values = values_tuple();
-    separator = PyUnicode_FromString(", ");
-    if (values && separator) {
-        list = PyUnicode_Join(separator, values);
-    }
-    if (list) {
-        PyErr_Format(PyExc_ValueError,
-                     "Parameter '%s' fails syntax check: The value must be one"
-                     " of: %U (current value: '%U')",
-                     VIRTIO_RNG_PARAMETER, list, value);
-    }
-    Py_XDECREF(values);
-    Py_XDECREF(separator);
-    Py_XDECREF(list);
+    PyErr_Format(PyExc_ValueError,
+                 "Parameter '%s' fails syntax check: The value must be one of:"
+                 " %s, %s, %s (current value: '%U')", VIRTIO_RNG_PARAMETER,
+                 virtio_rng_sources[0].value, virtio_rng_sources[1].value,
+                 virtio_rng_sources[2].value, value);
     return NULL;
 }
 
@@ -260,29 +228,6 @@ static int convert_pci_slot(PyObject *object, unsigned int *pci_slot)
     return 0;
 }
 
-/* A new list of four strings, or of none; or NULL and an exception. */
-static PyObject *argv_list(const struct virtio_rng_argv *argv)
-{
-    const char *const texts[] = {"-object", argv->object, "-device",
-                                 argv->device};
-    const Py_ssize_t length = argv->object[0] ? 4 : 0;
-    PyObject *list = PyList_New(length);
-
-    if (!list) {
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < length; i++) {
-        PyObject *text = PyUnicode_FromString(texts[i]);
-
-        /* PyList_SetItem takes the text, also when it fails. */
-        if (!text || PyList_SetItem(list, i, text) < 0) {
-            Py_DECREF(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
 PyDoc_STRVAR(check_doc,
 "check($module, value, /)\n"
 "--\n"
@@ -397,8 +342,14 @@ static PyObject *build_argv(PyObject *module, PyObject *args, PyObject *kwargs)
     }
 
     status = virtio_rng_build(source, text, (size_t)length, pci_slot, &argv);
-    list = status == VIRTIO_RNG_OK ? argv_list(&argv)
-                                   : set_error(status, source, slot_object);
+    if (status != VIRTIO_RNG_OK) {
+        set_error(status, source, slot_object);
+    } else if (argv.object[0]) {
+        list = Py_BuildValue("[ssss]", "-object", argv.object, "-device",
+                             argv.device);
+    } else {
+        list = PyList_New(0);
+    }
 
 free_cmdline:
     Py_XDECREF(cmdline);
@@ -539,28 +490,23 @@ free_cmdline:
     return list;
 }
 
-static int add_object(PyObject *module, const char *name, PyObject *object)
-{
-    if (!object) {
-        return -1;
-    }
-    if (PyModule_AddObject(module, name, object) < 0) {
-        Py_DECREF(object); /* taken only on success */
-        return -1;
-    }
-    return 0;
-}
-
 static int exec_module(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
-    PyObject *values = values_tuple();
+    PyObject *values;
 
-    if (add_object(module, "VALUES", values) < 0) {
-        return -1;
+    for (size_t i = 0; i < VIRTIO_RNG_VALUES; i++) {
+        state->values[i] =
+            PyUnicode_InternFromString(virtio_rng_sources[i].value);
+        if (!state->values[i]) {
+            return -1;
+        }
     }
-    for (Py_ssize_t i = 0; i < VIRTIO_RNG_VALUES; i++) {
-        state->values[i] = new_reference(PyTuple_GetItem(values, i));
+    values = PyTuple_Pack(VIRTIO_RNG_VALUES, state->values[0],
+                          state->values[1], state->values[2]);
+    if (!values || PyModule_AddObject(module, "VALUES", values) < 0) {
+        Py_XDECREF(values); /* taken only on success */
+        return -1;
     }
     if (PyModule_AddStringConstant(module, "HV_VIRTIO_RNG",
                                    VIRTIO_RNG_PARAMETER) < 0 ||

@@ -10,23 +10,18 @@
 #define VALUE(text) .value = (text), .length = sizeof(text) - 1
 
 const struct virtio_rng_source virtio_rng_sources[VIRTIO_RNG_VALUES] = {
-    {
-        VALUE("off"),
-        .help = "no random number generator",
-    },
+    {VALUE("off")},
     {
         VALUE("random"),
         .device = "/dev/random",
         .major = 1,
         .minor = 8,
-        .help = "a generator fed by the host's /dev/random",
     },
     {
         VALUE("urandom"),
         .device = "/dev/urandom",
         .major = 1,
         .minor = 9,
-        .help = "a generator fed by the host's /dev/urandom",
     },
 };
 

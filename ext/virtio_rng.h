@@ -32,7 +32,6 @@ struct virtio_rng_source {
     const char *device; /* of the host; NULL: no generator for the guest */
     unsigned int major; /* the device's number in Linux's devices.txt */
     unsigned int minor;
-    const char *help;
 };
 
 /* Everything that is known of the values; the first one is "off". */

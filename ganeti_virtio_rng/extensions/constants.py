@@ -8,23 +8,13 @@ configuration, which is to hold only what somebody set (see objects.py).
 
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Tuple
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG, VALUES
 
 
-def extend(constants: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what Ganeti's constants would say of virtio_rng.
-
-  @type constants: module
-  @param constants: ganeti.constants
-  @rtype: list of tuples of an owner and a dict of its attributes
-  @return: empty if Ganeti knows virtio_rng itself
-
-  """
-  if HV_VIRTIO_RNG in constants.HVS_PARAMETER_TYPES:
-    return []
-
+def extend(constants: Any) -> "Tuple[Any, Dict[str, Any]]":
+  """Returns what Ganeti's constants would say of virtio_rng."""
   names = {"HT_VIRTIO_RNG_" + value.upper(): value for value in VALUES
            } # type: Dict[str, Any]
   names["HV_VIRTIO_RNG"] = HV_VIRTIO_RNG
@@ -32,4 +22,4 @@ def extend(constants: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
   names["HVS_PARAMETERS"] = constants.HVS_PARAMETERS | {HV_VIRTIO_RNG}
   names["HVS_PARAMETER_TYPES"] = dict(constants.HVS_PARAMETER_TYPES)
   names["HVS_PARAMETER_TYPES"][HV_VIRTIO_RNG] = constants.VTYPE_STRING
-  return [(constants, names)]
+  return constants, names

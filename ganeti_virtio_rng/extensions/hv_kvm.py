@@ -3,7 +3,8 @@
 
 """Extends ganeti.hypervisor.hv_kvm: checks the parameter, adds the device."""
 
-import functools
+# pylint: disable=C0103
+
 import logging
 import os
 import time
@@ -14,6 +15,7 @@ from ganeti import constants, errors, pathutils, utils
 
 from ganeti_virtio_rng import (HV_VIRTIO_RNG, VALUES, build_argv, check,
   check_source, read_options)
+from ganeti_virtio_rng.extensions import wrapping
 
 _OFF = VALUES[0]
 
@@ -42,58 +44,46 @@ def _add_parameter(parameters: _Params) -> _Params:
   return result
 
 
-def _check_empty(check_syntax: "Callable[..., None]") -> object:
-  @functools.wraps(check_syntax)
-  def CheckParameterSyntax(cls: Any, hvparams: _Params) -> None:
-    # pylint: disable=C0103
-    filled = _fill(hvparams)
-    if filled[HV_VIRTIO_RNG] == "":
-      # In YAML, off is false unless it is quoted, and Ganeti makes false an
-      # empty string.
-      raise errors.HypervisorError(
-        "Parameter '%s' fails syntax check: The value must be one of: %s"
-        " (current value: '')" %
-        (HV_VIRTIO_RNG, ", ".join("'%s'" % value for value in VALUES)))
-    check_syntax(cls, filled)
-
-  return classmethod(CheckParameterSyntax)
+def CheckParameterSyntax(check_syntax: "Callable[..., None]", cls: Any,
+                         hvparams: _Params) -> None:
+  filled = _fill(hvparams)
+  if filled[HV_VIRTIO_RNG] == "":
+    # In YAML, off is false unless it is quoted, and Ganeti makes false an empty
+    # string.
+    raise errors.HypervisorError(
+      "Parameter '%s' fails syntax check: The value must be one of: %s"
+      " (current value: '')" %
+      (HV_VIRTIO_RNG, ", ".join("'%s'" % value for value in VALUES)))
+  check_syntax(cls, filled)
 
 
-def _validate_source(validate: "Callable[..., None]") -> object:
-  @functools.wraps(validate)
-  def ValidateParameters(cls: Any, hvparams: _Params) -> None:
-    # pylint: disable=C0103
-    validate(cls, _fill(hvparams))
+def ValidateParameters(validate: "Callable[..., None]", cls: Any,
+                       hvparams: _Params) -> None:
+  validate(cls, _fill(hvparams))
 
-    value = _value(hvparams)
-    try:
-      check_source(value)
-    except (TypeError, ValueError) as err:
-      raise errors.HypervisorError(str(err))
-    except OSError as err:
-      raise errors.HypervisorError("Parameter '%s' fails validation: %s: %s"
-                                   " (current value: '%s')" %
-                                   (HV_VIRTIO_RNG, err.filename, err.strerror,
-                                    value))
-
-  return classmethod(ValidateParameters)
+  value = _value(hvparams)
+  try:
+    check_source(value)
+  except (TypeError, ValueError) as err:
+    raise errors.HypervisorError(str(err))
+  except OSError as err:
+    raise errors.HypervisorError("Parameter '%s' fails validation: %s: %s"
+                                 " (current value: '%s')" %
+                                 (HV_VIRTIO_RNG, err.filename, err.strerror,
+                                  value))
 
 
-def _append_device(generate: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(generate)
-  def _GenerateKVMRuntime(self: Any, instance: Any, *args: Any,
-                          **kwargs: Any) -> Any:
-    runtime = generate(self, instance, *args, **kwargs)
+def _GenerateKVMRuntime(generate: "Callable[..., Any]", kvm: Any, instance: Any,
+                        *args: Any, **kwargs: Any) -> Any:
+  runtime = generate(kvm, instance, *args, **kwargs)
 
-    # At the very end, so that no other device changes its place on the bus.
-    try:
-      runtime[0].extend(_arguments(instance, runtime))
-    except Exception: # pylint: disable=W0703
-      logging.exception("KVM: instance %s starts without the random number"
-                        " generator of %s", instance.name, HV_VIRTIO_RNG)
-    return runtime
-
-  return _GenerateKVMRuntime
+  # At the very end, so that no other device changes its place on the bus.
+  try:
+    runtime[0].extend(_arguments(instance, runtime))
+  except Exception: # pylint: disable=W0703
+    logging.exception("KVM: instance %s starts without the random number"
+                      " generator of %s", instance.name, HV_VIRTIO_RNG)
+  return runtime
 
 
 def _arguments(instance: Any, runtime: Any) -> "List[str]":
@@ -130,24 +120,20 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
   return build_argv(value, kvm_cmd, slot)
 
 
-def _explain_failure(run: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(run)
-  def _RunKVMCmd(self: Any, name: str, kvm_cmd: "List[Any]", *args: Any,
-                 **kwargs: Any) -> Any:
-    started = time.time()
+def _RunKVMCmd(run: "Callable[..., Any]", kvm: Any, name: str,
+               kvm_cmd: "List[Any]", *args: Any, **kwargs: Any) -> Any:
+  started = time.time()
+  try:
+    return run(kvm, name, kvm_cmd, *args, **kwargs)
+  except errors.HypervisorError as err:
+    text = None
     try:
-      return run(self, name, kvm_cmd, *args, **kwargs)
-    except errors.HypervisorError as err:
-      text = None
-      try:
-        text = _explanation(str(err), name, kvm_cmd, started)
-      except Exception: # pylint: disable=W0703
-        logging.exception("KVM: can't tell why instance %s failed", name)
-      if text is None:
-        raise
-      raise errors.HypervisorError(text)
-
-  return _RunKVMCmd
+      text = _explanation(str(err), name, kvm_cmd, started)
+    except Exception: # pylint: disable=W0703
+      logging.exception("KVM: can't tell why instance %s failed", name)
+    if text is None:
+      raise
+    raise errors.HypervisorError(text)
 
 
 def _explanation(text: str, name: str, kvm_cmd: "List[Any]",
@@ -204,54 +190,37 @@ def _log_since(started: float, name: str) -> str:
   return ""
 
 
-def _assess_kvm_extra(assess: "Callable[..., List[str]]") -> object:
-  @functools.wraps(assess)
-  def AssessParameters(cls: Any, hvparams: _Params) -> "List[str]":
-    # pylint: disable=C0103
-    import shlex # which compiles a pattern, too
+def AssessParameters(assess: "Callable[..., List[str]]", cls: Any,
+                     hvparams: _Params) -> "List[str]":
+  import shlex # which compiles a pattern, too
 
-    warnings = assess(cls, hvparams)
+  warnings = assess(cls, hvparams)
 
-    value = _value(hvparams)
-    try:
-      kvm_extra = shlex.split(hvparams[constants.HV_KVM_EXTRA] or "")
-    except ValueError: # unbalanced quotes, of which no start gets past either
-      kvm_extra = []
-    if (check(value) and value != _OFF and
-        not build_argv(value, kvm_extra)):
-      warnings.append("kvm_extra already adds a virtio-rng device, so that"
-                      " %s=%s is ignored, please remove the device from"
-                      " kvm_extra or set %s to '%s'." %
-                      (HV_VIRTIO_RNG, value, HV_VIRTIO_RNG,
-                       _OFF))
-    return warnings
-
-  return classmethod(AssessParameters)
+  value = _value(hvparams)
+  try:
+    kvm_extra = shlex.split(hvparams[constants.HV_KVM_EXTRA] or "")
+  except ValueError: # unbalanced quotes, of which no start gets past either
+    kvm_extra = []
+  if check(value) and value != _OFF and not build_argv(value, kvm_extra):
+    warnings.append("kvm_extra already adds a virtio-rng device, so that %s=%s"
+                    " is ignored, please remove the device from kvm_extra or"
+                    " set %s to '%s'." %
+                    (HV_VIRTIO_RNG, value, HV_VIRTIO_RNG, _OFF))
+  return warnings
 
 
-def extend(hv_kvm: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
+def extend(hv_kvm: Any) -> "Tuple[Any, Dict[str, Any]]":
   """Returns what makes KVMHypervisor check virtio_rng and start instances so.
 
   @type hv_kvm: module
   @param hv_kvm: ganeti.hypervisor.hv_kvm
-  @rtype: list of tuples of an owner and a dict of its attributes
-  @return: empty if Ganeti knows virtio_rng itself
 
   """
   kvm = hv_kvm.KVMHypervisor
-  if HV_VIRTIO_RNG in kvm.PARAMETERS:
-    return []
-  before = vars(kvm)
-  after = {
-    "PARAMETERS": _add_parameter(before["PARAMETERS"]),
-    "CheckParameterSyntax":
-      _check_empty(before["CheckParameterSyntax"].__func__),
-    "ValidateParameters":
-      _validate_source(before["ValidateParameters"].__func__),
-    "_GenerateKVMRuntime": _append_device(before["_GenerateKVMRuntime"]),
-    "_RunKVMCmd": _explain_failure(before["_RunKVMCmd"]),
-    }
-  if "AssessParameters" in before: # since Ganeti 3.1
-    after["AssessParameters"] = \
-      _assess_kvm_extra(before["AssessParameters"].__func__)
-  return [(kvm, after)]
+  functions = [CheckParameterSyntax, ValidateParameters, _GenerateKVMRuntime,
+               _RunKVMCmd] # type: List[Callable[..., Any]]
+  if hasattr(kvm, "AssessParameters"): # since Ganeti 3.1
+    functions.append(AssessParameters)
+  (_, attributes) = wrapping.wrap(kvm, *functions)
+  attributes["PARAMETERS"] = _add_parameter(kvm.PARAMETERS)
+  return kvm, attributes

@@ -9,14 +9,16 @@ set, and takes effect at the next start.
 
 """
 
-import functools
+# pylint: disable=C0103
+
 import logging
 
 from typing import Any, Callable, Dict, List, Tuple
 
-from ganeti import _constants, constants
+from ganeti import constants
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG, VALUES
+from ganeti_virtio_rng.extensions import wrapping
 
 _KEY = "hv/%s" % HV_VIRTIO_RNG
 
@@ -24,20 +26,15 @@ _KEY = "hv/%s" % HV_VIRTIO_RNG
 _UNKNOWN_KIND = "Error while executing backend function: "
 
 
-def _then_plug(execute: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(execute)
-  def Exec(self: Any, feedback_fn: Any) -> Any:
-    # pylint: disable=C0103
-    result = execute(self, feedback_fn)
-    try:
-      if HV_VIRTIO_RNG in (self.op.hvparams or {}) and self.op.hotplug:
-        result.extend(_plug(self))
-    except Exception: # pylint: disable=W0703
-      logging.exception("Can't hotplug the random number generator")
-      self.LogWarning("Could not hotplug device, see the log of jobs")
-    return result
-
-  return Exec
+def Exec(execute: "Callable[..., Any]", lu: Any, feedback_fn: Any) -> Any:
+  result = execute(lu, feedback_fn)
+  try:
+    if HV_VIRTIO_RNG in (lu.op.hvparams or {}) and lu.op.hotplug:
+      result.extend(_plug(lu))
+  except Exception: # pylint: disable=W0703
+    logging.exception("Can't hotplug the random number generator")
+    lu.LogWarning("Could not hotplug device, see the log of jobs")
+  return result
 
 
 def _plug(lu: Any) -> "List[Tuple[str, str]]":
@@ -75,9 +72,6 @@ def _plug(lu: Any) -> "List[Tuple[str, str]]":
   return [(_KEY, "hotplug:done")]
 
 
-def extend(instance_set_params: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what makes the job plug, see L{constants.extend}."""
-  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
-    return []
-  lu = instance_set_params.LUInstanceSetParams
-  return [(lu, {"Exec": _then_plug(lu.Exec)})]
+def extend(instance_set_params: Any) -> "Tuple[Any, Dict[str, Any]]":
+  """Returns what makes the job plug."""
+  return wrapping.wrap(instance_set_params.LUInstanceSetParams, Exec)

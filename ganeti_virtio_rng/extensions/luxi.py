@@ -9,16 +9,19 @@ them and of what the cluster has; filters name the instances that pass instead.
 
 """
 
+# pylint: disable=C0103
+
 import functools
 import operator
 import re
 
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ganeti import _constants, constants, objects, utils
+from ganeti import constants, objects, utils
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng.extensions import objects as defaults
+from ganeti_virtio_rng.extensions import wrapping
 
 FIELD = "hv/%s" % HV_VIRTIO_RNG
 
@@ -97,28 +100,24 @@ def _is_concerned(fields: "List[str]") -> bool:
   return FIELD in fields or _HVPARAMS in fields
 
 
-def _query(query: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(query)
-  def Query(self: Any, what: str, fields: "List[str]", qfilter: Any) -> Any:
-    # pylint: disable=C0103
-    if what != constants.QR_INSTANCE:
-      return query(self, what, fields, qfilter)
+def Query(query: "Callable[..., Any]", client: Any, what: str,
+          fields: "List[str]", qfilter: Any) -> Any:
+  if what != constants.QR_INSTANCE:
+    return query(client, what, fields, qfilter)
 
-    @functools.lru_cache(maxsize=None)
-    def values() -> Any:
-      return [(uuid, value) for ((_, uuid), (_, value)) in
-              Query(self, what, ["uuid", FIELD], None).data]
+  @functools.lru_cache(maxsize=None)
+  def values() -> Any:
+    return [(uuid, value) for ((_, uuid), (_, value)) in
+            client.Query(what, ["uuid", FIELD], None).data]
 
-    qfilter = _translate(qfilter, values)
-    if not _is_concerned(fields):
-      return query(self, what, fields, qfilter)
-    response = query(self, what, _ask(fields), qfilter)
-    response.fields = [_definition() if name == FIELD else field
-                       for name, field in zip(fields, response.fields)]
-    _complete(self, fields, response.data)
-    return response
-
-  return Query
+  qfilter = _translate(qfilter, values)
+  if not _is_concerned(fields):
+    return query(client, what, fields, qfilter)
+  response = query(client, what, _ask(fields), qfilter)
+  response.fields = [_definition() if name == FIELD else field
+                     for name, field in zip(fields, response.fields)]
+  _complete(client, fields, response.data)
+  return response
 
 
 def _translate(qfilter: Any, values: "Callable[[], Any]") -> Any:
@@ -161,58 +160,38 @@ def _is_right(op: Any, operands: "List[Any]") -> bool:
   return True
 
 
-def _query_instances(query: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(query)
-  def QueryInstances(self: Any, names: "List[str]", fields: "List[str]",
-                     use_locking: bool) -> Any:
-    # pylint: disable=C0103
-    if not _is_concerned(fields):
-      return query(self, names, fields, use_locking)
-    rows = [[[constants.RS_NORMAL, value] for value in row]
-            for row in query(self, names, _ask(fields), use_locking)]
-    _complete(self, fields, rows)
-    return [[value for (_, value) in row] for row in rows]
-
-  return QueryInstances
+def QueryInstances(query: "Callable[..., Any]", client: Any,
+                   names: "List[str]", fields: "List[str]",
+                   use_locking: bool) -> Any:
+  if not _is_concerned(fields):
+    return query(client, names, fields, use_locking)
+  rows = [[[constants.RS_NORMAL, value] for value in row]
+          for row in query(client, names, _ask(fields), use_locking)]
+  _complete(client, fields, rows)
+  return [[value for (_, value) in row] for row in rows]
 
 
-def _query_cluster_info(query: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(query)
-  def QueryClusterInfo(self: Any) -> Any:
-    # pylint: disable=C0103
-    info = query(self)
-    for hypervisor, params in info["hvparams"].items():
-      defaults.fill(hypervisor, params)
-    return info
-
-  return QueryClusterInfo
+def QueryClusterInfo(query: "Callable[..., Any]", client: Any) -> Any:
+  info = query(client)
+  for hypervisor, params in info["hvparams"].items():
+    defaults.fill(hypervisor, params)
+  return info
 
 
-def _query_fields(query_fields: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(query_fields)
-  def QueryFields(self: Any, what: str, fields: "Optional[List[str]]") -> Any:
-    # pylint: disable=C0103
-    response = query_fields(self, what, fields)
-    if what == constants.QR_INSTANCE:
-      if fields:
-        response.fields = [_definition() if field.name == FIELD else field
-                           for field in response.fields]
-      else:
-        response.fields = utils.NiceSort(response.fields + [_definition()],
-                                         key=lambda field: field.name)
-    return response
-
-  return QueryFields
+def QueryFields(query_fields: "Callable[..., Any]", client: Any, what: str,
+                fields: "Optional[List[str]]") -> Any:
+  response = query_fields(client, what, fields)
+  if what == constants.QR_INSTANCE:
+    if fields:
+      response.fields = [_definition() if field.name == FIELD else field
+                         for field in response.fields]
+    else:
+      response.fields = utils.NiceSort(response.fields + [_definition()],
+                                       key=lambda field: field.name)
+  return response
 
 
-def extend(luxi: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what makes Client know the parameter, see L{constants.extend}."""
-  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
-    return []
-  before = vars(luxi.Client)
-  return [(luxi.Client, {
-    "Query": _query(before["Query"]),
-    "QueryFields": _query_fields(before["QueryFields"]),
-    "QueryInstances": _query_instances(before["QueryInstances"]),
-    "QueryClusterInfo": _query_cluster_info(before["QueryClusterInfo"]),
-    })]
+def extend(luxi: Any) -> "Tuple[Any, Dict[str, Any]]":
+  """Returns what makes Client know the parameter."""
+  return wrapping.wrap(luxi.Client, Query, QueryInstances, QueryClusterInfo,
+                       QueryFields)

@@ -9,20 +9,28 @@ the master knows what was set.
 
 """
 
-import functools
-
 from typing import Any, Callable, Dict, List, Tuple
 
-from ganeti import _constants, rpc_defs
+from ganeti import rpc_defs
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG
 from ganeti_virtio_rng.extensions import objects as defaults
+from ganeti_virtio_rng.extensions import wrapping
 
 #: Index of the function that prepares the encoded arguments (rpc_defs.py)
 _PREPARE = 5
 
 
-def _without_default(finalize: "Callable[..., Any]") -> "Callable[..., Any]":
+def call_finalize_export(finalize: "Callable[..., Any]", runner: Any, node: str,
+                         instance: Any, snap_disks: Any, **kwargs: Any) -> Any:
+  # pylint: disable=W0212
+  if not defaults.is_set(runner._cfg.GetClusterInfo(), instance):
+    kwargs["_def"] = _without_default()
+  return finalize(runner, node, instance, snap_disks, **kwargs)
+
+
+def _without_default() -> Any:
+  """Returns the definition of the call, which leaves the default out."""
   definition = rpc_defs.CALLS["RpcClientDefault"]["finalize_export"]
   before = definition[_PREPARE] or (lambda _, args: args)
 
@@ -30,23 +38,10 @@ def _without_default(finalize: "Callable[..., Any]") -> "Callable[..., Any]":
     args[0]["hvparams"].pop(HV_VIRTIO_RNG, None)
     return before(node, args)
 
-  changed = definition[:_PREPARE] + (prepare,) + definition[_PREPARE + 1:]
-
-  @functools.wraps(finalize)
-  def call_finalize_export(self: Any, node: str, instance: Any,
-                           snap_disks: Any, **kwargs: Any) -> Any:
-    # pylint: disable=W0212
-    if not defaults.is_set(self._cfg.GetClusterInfo(), instance):
-      kwargs["_def"] = changed
-    return finalize(self, node, instance, snap_disks, **kwargs)
-
-  return call_finalize_export
+  return definition[:_PREPARE] + (prepare,) + definition[_PREPARE + 1:]
 
 
-def extend(node: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what leaves the default out of exports, see L{constants.extend}."""
-  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
-    return []
-  runner = node.RpcRunner
-  return [(runner, {"call_finalize_export":
-                    _without_default(runner.call_finalize_export)})]
+def extend(node: Any) -> "Tuple[Any, Dict[str, Any]]":
+  """Returns what leaves the default out of exports."""
+  _without_default() # it is defined as is expected
+  return wrapping.wrap(node.RpcRunner, call_finalize_export)

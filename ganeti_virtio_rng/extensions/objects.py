@@ -8,13 +8,14 @@ the configuration of a cluster where nobody set a value.
 
 """
 
-import functools
+# pylint: disable=C0103
 
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Tuple
 
-from ganeti import _constants, constants
+from ganeti import constants
 
 from ganeti_virtio_rng import DEFAULT, HV_VIRTIO_RNG
+from ganeti_virtio_rng.extensions import wrapping
 
 
 def fill(hypervisor: str, hvparams: "Dict[str, Any]") -> None:
@@ -43,23 +44,15 @@ def is_set(cluster: Any, instance: Any) -> bool:
     cluster.os_hvp.get(instance.os, {}).get(hypervisor, {})))
 
 
-def _fill_defaults(get_defaults: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(get_defaults)
-  def GetHVDefaults(self: Any, hypervisor: str, os_name: Any = None,
-                    skip_keys: Any = None) -> Any:
-    # pylint: disable=C0103
-    result = get_defaults(self, hypervisor, os_name, skip_keys)
-    if HV_VIRTIO_RNG not in (skip_keys or ()):
-      fill(hypervisor, result)
-    return result
-
-  return GetHVDefaults
+def GetHVDefaults(get_defaults: "Callable[..., Any]", cluster: Any,
+                  hypervisor: str, os_name: Any = None,
+                  skip_keys: Any = None) -> Any:
+  result = get_defaults(cluster, hypervisor, os_name, skip_keys)
+  if HV_VIRTIO_RNG not in (skip_keys or ()):
+    fill(hypervisor, result)
+  return result
 
 
-def extend(objects: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what makes Cluster fill in the default, see L{constants.extend}."""
-  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
-    return []
-  cluster = objects.Cluster
-  return [(cluster, {"GetHVDefaults":
-                     _fill_defaults(vars(cluster)["GetHVDefaults"])})]
+def extend(objects: Any) -> "Tuple[Any, Dict[str, Any]]":
+  """Returns what makes Cluster fill in the default."""
+  return wrapping.wrap(objects.Cluster, GetHVDefaults)

@@ -9,33 +9,27 @@ has to know the parameter.
 
 """
 
-import functools
+# pylint: disable=C0103
 
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Tuple
 
-from ganeti import _constants, constants
+from ganeti import constants
 
 import ganeti_virtio_rng
+from ganeti_virtio_rng.extensions import wrapping
 
 #: The same bytes on each architecture
 _FILE = ganeti_virtio_rng.__file__
 
 
-def _with_ours(compute: "Callable[..., Any]") -> "Callable[..., Any]":
-  @functools.wraps(compute)
-  def ComputeAncillaryFiles(cluster: Any, redist: bool) -> Any:
-    # pylint: disable=C0103
-    (everywhere, *others) = compute(cluster, redist)
-    if constants.HT_KVM in cluster.enabled_hypervisors:
-      everywhere = everywhere | {_FILE}
-    return (everywhere, *others)
-
-  return ComputeAncillaryFiles
+def ComputeAncillaryFiles(compute: "Callable[..., Any]", cluster: Any,
+                          redist: bool) -> Any:
+  (everywhere, *others) = compute(cluster, redist)
+  if constants.HT_KVM in cluster.enabled_hypervisors:
+    everywhere = everywhere | {_FILE}
+  return (everywhere, *others)
 
 
-def extend(verify: Any) -> "List[Tuple[Any, Dict[str, Any]]]":
-  """Returns what makes verify compare it, see L{constants.extend}."""
-  if ganeti_virtio_rng.HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
-    return []
-  return [(verify, {"ComputeAncillaryFiles":
-                    _with_ours(verify.ComputeAncillaryFiles)})]
+def extend(verify: Any) -> "Tuple[Any, Dict[str, Any]]":
+  """Returns what makes verify compare it."""
+  return wrapping.wrap(verify, ComputeAncillaryFiles)

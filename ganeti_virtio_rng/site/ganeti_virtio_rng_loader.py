@@ -4,8 +4,9 @@
 """Extends Ganeti's modules as they are loaded: all that is needed, or nothing.
 
 An extension is a module whose function extend takes one of Ganeti's modules and
-returns what is to be replaced in it. Only this module binds names in Ganeti's,
-and only this one takes them back. What goes wrong in an extension never reaches
+returns an owner, which is the module or a class of it, and a dict of what is to
+replace its attributes. Only this module binds names in Ganeti's, and only this
+one takes them back. What goes wrong in an extension never reaches
 Ganeti: without one of REQUIRED, all are taken back, and Ganeti only tolerates
 the parameter; without another one, only its feature is missing.
 
@@ -37,9 +38,12 @@ def _extend(fullname: str, module: Any) -> None:
     _required.append((fullname, module))
   if REQUIRED.isdisjoint(errors):
     try:
+      from ganeti import _constants
+      if "virtio_rng" in _constants.HVS_PARAMETER_TYPES:
+        return # Ganeti knows the parameter itself
       extension = __import__("ganeti_virtio_rng.extensions.%s" %
                              fullname.rpartition(".")[2], fromlist=["extend"])
-      _replace(extension.extend(module))
+      _replace(*extension.extend(module))
     except Exception as err:  # pylint: disable=W0703
       errors[fullname] = err
       finder.log(fullname, err)
@@ -47,17 +51,11 @@ def _extend(fullname: str, module: Any) -> None:
     _take_back()
 
 
-def _replace(replacements: Any) -> None:
-  """Replaces attributes of modules and classes.
-
-  @type replacements: list of tuples of an owner and a dict
-  @param replacements: the dict's keys are names of the owner's attributes
-
-  """
-  for owner, attributes in list(replacements):
-    for name, value in attributes.items():
-      _replaced.append((owner, name, vars(owner).get(name, _NOTHING)))
-      setattr(owner, name, value)
+def _replace(owner: Any, attributes: "Dict[str, Any]") -> None:
+  """Replaces attributes of a module or class."""
+  for name, value in attributes.items():
+    _replaced.append((owner, name, vars(owner).get(name, _NOTHING)))
+    setattr(owner, name, value)
 
 
 def _take_back() -> None:

@@ -119,12 +119,13 @@ def without_certificate(node):
     node, "_GenerateKVMRuntime",
     "/etc/ganeti/share/ganeti/hypervisor/hv_kvm/__init__.py"),
    "virtio_rng is not available: can't extend ganeti.hypervisor.hv_kvm:"
-   " KeyError: '_GenerateKVMRuntime'; install the package again, or a version"
-   " made for this Ganeti"),
+   " AttributeError: type object 'KVMHypervisor' has no attribute"
+   " '_GenerateKVMRuntime'; install the package again, or a version made for"
+   " this Ganeti"),
   (lambda node: without(node, "QueryInstances",
                         "/etc/ganeti/share/ganeti/luxi.py"),
-   "knows virtio_rng, but can't extend ganeti.luxi: KeyError: 'QueryInstances'"
-   "; install the package again"),
+   "knows virtio_rng, but can't extend ganeti.luxi: AttributeError: type object"
+   " 'Client' has no attribute 'QueryInstances'; install the package again"),
   (lambda node: replaced(node, PACKAGE + "/placement.py", "true"),
    "knows virtio_rng, but can't extend ganeti.hypervisor.hv_kvm: ImportError: "),
   (lambda node: missing(node, SITE + "/ganeti_virtio_rng_startup.pth"),

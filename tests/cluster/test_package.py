@@ -155,4 +155,5 @@ def test_ganeti_that_is_not_as_expected(cluster):
   with damaged(cluster.master, path,
                "sed -i s/_GenerateKVMRuntime/_GenerateRuntime/ {0}"):
     expect_ganeti_works(cluster, "can't extend ganeti.hypervisor.hv_kvm:"
-                                 " KeyError: '_GenerateKVMRuntime'")
+                                 " AttributeError: type object 'KVMHypervisor'"
+                                 " has no attribute '_GenerateKVMRuntime'")

@@ -44,7 +44,6 @@ static void table_is_the_specification(void **state)
         const struct virtio_rng_source *source = &virtio_rng_sources[i];
 
         assert_int_equal(source->length, strlen(source->value));
-        assert_true(strlen(source->help) > 0);
     }
 }
 

@@ -14,11 +14,13 @@ ganeti_virtio_rng_finder.start()
 from ganeti import constants, objects
 from ganeti.hypervisor import hv_kvm
 from ganeti_virtio_rng import placement
-from ganeti_virtio_rng.extensions.hv_kvm import _append_device
+from ganeti_virtio_rng.extensions.hv_kvm import _GenerateKVMRuntime
 instance = objects.Instance(
   hvparams=dict(constants.HVC_DEFAULTS["kvm"], virtio_rng="random"))
-generate = _append_device(lambda _, instance:
-                          (["kvm"], [], instance.hvparams, []))
+
+def generate(_, instance):
+  return (["kvm"], [], instance.hvparams, [])
+
 os.access("/marker", os.F_OK)
-assert len(generate(None, instance)[0]) == 5
+assert len(_GenerateKVMRuntime(generate, None, instance)[0]) == 5
 os.access("/marker", os.F_OK)

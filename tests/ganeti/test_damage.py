@@ -36,6 +36,7 @@ FILES = {
   "ganeti_virtio_rng/extensions/constants.py": "none",
   "ganeti_virtio_rng/extensions/objects.py": "none",
   "ganeti_virtio_rng/extensions/hv_kvm.py": "none",
+  "ganeti_virtio_rng/extensions/wrapping.py": "none",
   "ganeti_virtio_rng/extensions/common.py": "ganeti.cmdlib.common",
   "ganeti_virtio_rng/extensions/luxi.py": "ganeti.luxi",
   "ganeti_virtio_rng/extensions/node.py": "ganeti.rpc.node",

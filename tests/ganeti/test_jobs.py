@@ -52,9 +52,8 @@ class Job:
 
   def run(self):
     """Returns the job's result."""
-    execute = extension("instance_set_params")._then_plug(
-      lambda lu, feedback_fn: [("hv/virtio_rng", "stock")])
-    [(_, stock), *others] = execute(self, None)
+    [(_, stock), *others] = extension("instance_set_params").Exec(
+      lambda lu, feedback_fn: [("hv/virtio_rng", "stock")], self, None)
     assert stock == "stock"
     return others
 

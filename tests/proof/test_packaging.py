@@ -103,6 +103,7 @@ def test_wheel(wheel):
     "ganeti_virtio_rng/extensions/noded.py",
     "ganeti_virtio_rng/extensions/objects.py",
     "ganeti_virtio_rng/extensions/verify.py",
+    "ganeti_virtio_rng/extensions/wrapping.py",
     "ganeti_virtio_rng/hotplug.py",
     "ganeti_virtio_rng/placement.py",
     "ganeti_virtio_rng/py.typed",
