@@ -7,22 +7,13 @@ import time
 
 import pytest
 
+from lab.expectations import READER
 from lab.expectations import RNG
 from lab.expectations import disks_can_be_sent
 from lab.expectations import expect
 from lab.expectations import pci
+from lab.expectations import reads
 from lab.expectations import wait_for
-
-# Reads all the time, and notes how many bytes it got each time.
-READER = """(while :; do
-  dd if=/dev/hwrng bs=16 count=1 2> /dev/null | wc -c >> /reads
-  sleep 0.1
-done) > /dev/null 2>&1 &"""
-
-
-def reads(instance):
-  return instance.guest.run("cat /reads").split()
-
 
 @pytest.mark.each_release
 def test_live_migration(cluster, add):

@@ -108,16 +108,18 @@ class Cluster:
     # /usr/share/ganeti/VERSION
     return os.path.basename(os.readlink(self.master.root / "etc/ganeti/share"))
 
-  def start_node(self, deb=None):
+  def start_node(self, deb=None, release=None):
     """Starts one more node, which isn't part of the cluster yet.
 
     @type deb: Path or None
     @param deb: a package to install on it
+    @type release: str or None
+    @param release: the Debian release that it runs; None: as the others
     @rtype: L{Node}
 
     """
     name = "node%d.lab.test" % (len(self.nodes) + 1)
-    node = Node(self._release, name, _HOSTS[name], self._rack, _HOSTS,
+    node = Node(release or self._release, name, _HOSTS[name], self._rack, _HOSTS,
                 self._progress)
     self.nodes.append(node)
     node.run("mkdir -p /srv/ganeti/file-storage && ls -d /srv/ganeti/*storage"

@@ -31,6 +31,12 @@ CONTROL = "/run/ganeti/kvm-hypervisor"
 EJECT = ("echo 0 > $(dirname $(grep -lx 0000:00:{0:02x}"
          " /sys/bus/pci/slots/*/address))/power")
 
+#: Has a guest read all the time, and note how many bytes it got each time
+READER = """(while :; do
+  dd if=/dev/hwrng bs=16 count=1 2> /dev/null | wc -c >> /reads
+  sleep 0.1
+done) > /dev/null 2>&1 &"""
+
 CURRENT = "cat /sys/class/misc/hw_random/rng_current"
 
 
@@ -89,6 +95,11 @@ def disks_can_be_sent(cluster):
   finally:
     for node in cluster.nodes:
       node.run("mv /etc/hosts.kept /etc/hosts")
+
+
+def reads(instance):
+  """Returns what L{READER} has noted."""
+  return instance.guest.run("cat /reads").split()
 
 
 def configuration(cluster):

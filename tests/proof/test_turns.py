@@ -15,7 +15,9 @@ RELEASES = ("bookworm", "trixie")
 #: Tests that take much of the processor
 FULL = {"tests/cluster/test_%s[]" % name for name in (
   "hostile.py::test_greedy_guests", "hotplug.py::test_forty_that_run",
-  "hotplug_faults.py::test_many_times", "many.py::test_forty_started_together")}
+  "hotplug_faults.py::test_many_times", "many.py::test_forty_started_together")
+  } | {"tests/cluster/test_mixed_releases.py::test_upgrade[ganeti-%s]" % version
+       for version in ("3.0", "3.1")}
 
 
 def collect(*options, releases=" ".join(RELEASES)):
