@@ -8,6 +8,20 @@ import functools
 from typing import Any, Callable, Dict, Tuple
 
 
+def _wrap(owner: Any, function: "Callable[..., Any]") -> Any:
+  name = function.__name__
+  attribute = vars(owner).get(name) or getattr(owner, name) # it may inherit it
+  before = getattr(attribute, "__func__", attribute)
+
+  @functools.wraps(before)
+  def call(*args: Any, **kwargs: Any) -> Any:
+    return function(before, *args, **kwargs)
+
+  # a class method is still one
+  return call if before is attribute else type(attribute)(call)
+
+
+# Last, so that a file that was cut off has no such function
 def wrap(owner: Any, *functions: "Callable[..., Any]"
          ) -> "Tuple[Any, Dict[str, Any]]":
   """Makes what is to replace functions of Ganeti's.
@@ -20,16 +34,3 @@ def wrap(owner: Any, *functions: "Callable[..., Any]"
   """
   return owner, {function.__name__: _wrap(owner, function)
                  for function in functions}
-
-
-def _wrap(owner: Any, function: "Callable[..., Any]") -> Any:
-  name = function.__name__
-  attribute = vars(owner).get(name) or getattr(owner, name) # it may inherit it
-  before = getattr(attribute, "__func__", attribute)
-
-  @functools.wraps(before)
-  def call(*args: Any, **kwargs: Any) -> Any:
-    return function(before, *args, **kwargs)
-
-  # a class method is still one
-  return call if before is attribute else type(attribute)(call)
