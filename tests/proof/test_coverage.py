@@ -28,6 +28,8 @@ UNREACHABLE = [
    "the string of no characters is there from the start"),
   ("module.c", "if (list && needed && nul && append_needed(needed, list, all)"
    " == 0) {", 1, "strings of one character are there from the start"),
+  ("module.c", "if (!text || PyList_SetItem(list, i, text) < 0) {", 1,
+   "a new list takes an item"),
   ("module.c", "for (size_t i = 0; state && i < VIRTIO_RNG_VALUES; i++) {", 1,
    "before the module is filled, no Python since 3.9 frees it that way"),
   ("module.c", "if (!cmdline || PyBytes_AsStringAndSize(cmdline, &text,"
