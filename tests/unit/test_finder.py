@@ -415,6 +415,20 @@ def test_values_are_tolerated_as_the_core_has_them():
   assert ganeti_virtio_rng_fallback.VALUES == ganeti_virtio_rng.VALUES
 
 
+def test_native_constants_alone(ganeti):
+  """Who builds half of it into Ganeti has what was built, and no more."""
+  (ganeti.site / "ganeti/constants.py").write_text(CONSTANTS + """
+HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
+""")
+  ganeti("""
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not hasattr(hv_kvm.constants, "HV_VIRTIO_RNG")
+    assert hv_kvm.KVMHypervisor.PARAMETERS == {"acpi": None}
+    hv_kvm.KVMHypervisor.ValidateParameters({})
+    assert logged == []
+    """)
+
+
 def test_native_support_wins(ganeti):
   (ganeti.site / "ganeti/constants.py").write_text(CONSTANTS + """
 HVS_PARAMETER_TYPES["virtio_rng"] = "mine"
