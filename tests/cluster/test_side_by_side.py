@@ -177,7 +177,8 @@ def read(name, text):
   text = re.sub("must be one of: [^'(]+ [(]", "must be one of: VALUES (", text)
   # What can't be read is quoted as luxid was sent it.
   text = re.sub("Cannot convert value .*error:", "error:", text)
-  text = text.replace("Unhandled Ganeti error: ", "")
+  # The remote API says the same errors without it.
+  text = text.replace("Unhandled Ganeti error: ", "Unhandled Ganeti error\n")
   parts = [" ".join(part.split()).strip("- \"'")
            for part in re.split(r"[\n,{}]", text)]
   return sorted(part for part in parts if part and other not in part)
