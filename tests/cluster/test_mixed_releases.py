@@ -25,7 +25,7 @@ from lab.expectations import wait_for
 @pytest.mark.parametrize("older, newer, machine", [
   ("bookworm-backports", "trixie", "pc-i440fx-7.2"),
   ("bullseye", "bookworm", "pc-i440fx-5.2")], ids=["ganeti-3.1", "ganeti-3.0"])
-def test_upgrade(deb, progress, older, newer, machine):
+def test_migration(deb, progress, older, newer, machine):
   """Instances go to the newer node and come back, whatever plugged it in."""
   with Cluster(older, deb=deb, progress=progress, mlock=False) as cluster:
     cluster.add_node(cluster.start_node(deb, newer))

@@ -16,7 +16,7 @@ RELEASES = ("bookworm", "trixie")
 FULL = {"tests/cluster/test_%s[]" % name for name in (
   "hostile.py::test_greedy_guests", "hotplug.py::test_forty_that_run",
   "hotplug_faults.py::test_many_times", "many.py::test_forty_started_together")
-  } | {"tests/cluster/test_mixed_releases.py::test_upgrade[ganeti-%s]" % version
+  } | {"tests/cluster/test_mixed_releases.py::test_migration[ganeti-%s]" % version
        for version in ("3.0", "3.1")}
 
 
