@@ -6,9 +6,9 @@
 An extension is a module whose function extend takes one of Ganeti's modules and
 returns an owner, which is the module or a class of it, and a dict of what is to
 replace its attributes. Only this module binds names in Ganeti's, and only this
-one takes them back. What goes wrong in an extension never reaches
-Ganeti: without one of REQUIRED, all are taken back, and Ganeti only tolerates
-the parameter; without another one, only its feature is missing.
+one takes them back. What goes wrong in an extension never reaches Ganeti:
+without one of REQUIRED, all are taken back, and Ganeti only tolerates the
+parameter; without another one, only its feature is missing.
 
 """
 

@@ -30,6 +30,7 @@ class Guest:
     @param path: the socket of its serial port
     @type timeout: float
     @param timeout: seconds to wait
+    @raise GuestError: if it does not answer by then
 
     """
     self._path = path
