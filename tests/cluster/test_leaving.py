@@ -149,7 +149,9 @@ def waiting(cluster):
   """Starts the command, and waits until it waits.
 
   """
-  process = cluster.master.popen("exec ganeti-virtio-rng clear --yes")
+  # Tests that run in the background have their children ignore SIGINT.
+  process = cluster.master.popen("exec env --default-signal ganeti-virtio-rng"
+                                 " clear --yes")
   assert any("Waiting for the locks of job " in line
              for line in iter(process.stdout.readline, ""))
   return process
