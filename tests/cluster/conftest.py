@@ -77,7 +77,7 @@ def shared_cluster(deb, progress):
     @functools.lru_cache(maxsize=None)
     def _raise(release):
       return stack.enter_context(Cluster(release, nodes=2, deb=deb,
-                                         progress=progress, mlock=False))
+                                         progress=progress, quick=True))
 
     yield _raise
 
@@ -118,6 +118,17 @@ def web1(add):
 
 
 @pytest.fixture
+def candidate(cluster):
+  """The second node, which has the configuration, too.
+
+  """
+  node = cluster.nodes[1]
+  cluster.run("gnt-node modify -C yes %s" % node.name)
+  yield node
+  cluster.run("gnt-node modify -C no %s" % node.name)
+
+
+@pytest.fixture
 def rapi_user(cluster):
   """A user of the remote API: "me", with the password "secret".
 
@@ -136,7 +147,7 @@ def bare_cluster(release, progress):
   """
   def _raise(nodes=1):
     _bare_clusters.append(Cluster(release, nodes=nodes, progress=progress,
-                                  mlock=False))
+                                  quick=True))
     return _bare_clusters[-1]
 
   yield _raise

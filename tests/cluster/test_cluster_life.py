@@ -13,8 +13,8 @@ from lab.expectations import verify
 
 
 @pytest.mark.long
-def test_master_failover(cluster, web1):
-  (first, second) = cluster.nodes
+def test_master_failover(cluster, web1, candidate):
+  (first, second) = (cluster.master, candidate)
   try:
     second.run("gnt-cluster master-failover --yes-do-it")
     assert "virtio_rng: random" in second.run("gnt-cluster info").stdout

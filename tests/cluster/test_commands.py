@@ -148,15 +148,15 @@ def test_problem(cluster, state, problem):
     assert problem in line
 
 
-def test_check_of_a_device_that_is_not_used(cluster, web1):
+def test_check_of_a_device_that_is_not_used(web1, candidate):
   """Whether it is says the configuration, where the node has it."""
-  node = cluster.nodes[1]
-  with missing(node, "/dev/urandom"):
-    text = node.run(CHECK).stdout
-    assert ("/dev/urandom: No such file or directory; virtio_rng=urandom is not"
-            " used\n") in text
+  with missing(candidate, "/dev/urandom"):
+    unused = ("/dev/urandom: No such file or directory; virtio_rng=urandom is"
+              " not used\n")
+    wait_for(lambda: unused in candidate.run(CHECK, check=False).stdout)
+    candidate.run(CHECK)
     web1.modify("-H virtio_rng=urandom")
-    wait_for(lambda: node.run(CHECK, check=False).returncode == 1)
+    wait_for(lambda: candidate.run(CHECK, check=False).returncode == 1)
 
 
 def test_check_with_odd_values(cluster):
@@ -244,28 +244,20 @@ def test_status_without_the_configuration(cluster, add):
   """A node that is no master candidate doesn't have it."""
   node = cluster.nodes[1]
   web1 = add("web1.lab.test", node=node)
-  assert "random /dev/random" in status(node)[1][0]
-  cluster.run("gnt-cluster modify --candidate-pool-size=1")
-  cluster.run("gnt-node modify --master-candidate=no %s" % node.name)
-  try:
-    result = node.run("ganeti-virtio-rng status")
-    assert "gnt-instance list -o name,hv/virtio_rng" in result.stderr
-    (rows, lines) = status(node)
-    assert lines == ["web1.lab.test ? " + ours(web1, "/dev/random")]
-    assert rows["web1.lab.test"]["restart_needed"] is None
-  finally:
-    cluster.run("gnt-cluster modify --candidate-pool-size=10")
-    cluster.run("gnt-node modify --master-candidate=yes %s" % node.name)
-  expect(web1, "/dev/random")
+  result = node.run("ganeti-virtio-rng status")
+  assert "gnt-instance list -o name,hv/virtio_rng" in result.stderr
+  (rows, lines) = status(node)
+  assert lines == ["web1.lab.test ? " + ours(web1, "/dev/random")]
+  assert rows["web1.lab.test"]["restart_needed"] is None
 
 
-def test_status_after_a_migration(cluster, add):
+def test_status_after_a_migration(cluster, add, candidate):
   """What came with it is its own, whatever the cluster says."""
   web1 = add("web1.lab.test", "-H kvm:" + NO_GUEST)
   with cluster_parameter(cluster, virtio_rng="off"):
     web1.migrate()
     assert status(cluster.master)[1] == []
-    [line] = status(cluster.nodes[1])[1]
+    [line] = status(candidate)[1]
   assert line == ("web1.lab.test off %s restart needed" %
                   ours(web1, "/dev/random"))
 

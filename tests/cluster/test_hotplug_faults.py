@@ -35,12 +35,7 @@ def node(cluster):
   """One that is sent no configuration: it renames nothing but runtimes.
 
   """
-  node = cluster.nodes[1]
-  cluster.run("gnt-cluster modify --candidate-pool-size=1 &&"
-              " gnt-node modify -C no %s" % node.name)
-  yield node
-  cluster.run("gnt-node modify -C yes %s &&"
-              " gnt-cluster modify --candidate-pool-size=10" % node.name)
+  return cluster.nodes[1]
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ gnt-instance modify -H virtio_rng=off web1.lab.test
 
 
 @pytest.mark.each_release
-def test_clear(cluster, with_values, add):
+def test_clear(cluster, with_values, add, candidate):
   """In one write, and what it prints is the way back."""
   add("web2.lab.test", start=False)
   before = configuration(cluster)
@@ -117,8 +117,8 @@ def test_clear(cluster, with_values, add):
           before["cluster"]["serial_no"] + 1)
   assert cluster.run("ganeti-virtio-rng clear").stdout == (
     "No value of virtio_rng is set.\n")
-  candidate = cluster.nodes[1].root / "var/lib/ganeti/config.data"
-  wait_for(lambda: json.loads(candidate.read_text()) == after)
+  sent = candidate.root / "var/lib/ganeti/config.data"
+  wait_for(lambda: json.loads(sent.read_text()) == after)
 
   cluster.run(COMMANDS)
   assert essence(configuration(cluster)) == essence(before)

@@ -27,7 +27,7 @@ from lab.expectations import wait_for
   ("bullseye", "bookworm", "pc-i440fx-5.2")], ids=["ganeti-3.1", "ganeti-3.0"])
 def test_migration(deb, progress, older, newer, machine):
   """Instances go to the newer node and come back, whatever plugged it in."""
-  with Cluster(older, deb=deb, progress=progress, mlock=False) as cluster:
+  with Cluster(older, deb=deb, progress=progress, quick=True) as cluster:
     cluster.add_node(cluster.start_node(deb, newer))
     cluster.run("gnt-cluster modify -H kvm:machine_version=" + machine)
     assert not [line for line in verify(cluster) if "virtio_rng" in line]
