@@ -249,6 +249,12 @@ def test_status_without_the_configuration(cluster, add):
   (rows, lines) = status(node)
   assert lines == ["web1.lab.test ? " + ours(web1, "/dev/random")]
   assert rows["web1.lab.test"]["restart_needed"] is None
+  cluster.run("gnt-node modify -C yes %s" % node.name)
+  try:
+    wait_for(lambda: "random /dev/random" in status(node)[1][0])
+  finally:
+    cluster.run("gnt-node modify -C no %s" % node.name)
+  expect(web1, "/dev/random")
 
 
 def test_status_after_a_migration(cluster, add, candidate):
