@@ -133,7 +133,7 @@ def states(cluster):
 
 
 def settle(cluster):
-  """Has Ganeti put right what killed node daemons left of instances."""
+  """Puts right what killed node daemons left of instances."""
   for node in cluster.nodes:
     node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
   wait_for(lambda: not cluster.run("gnt-job list --no-headers --running"

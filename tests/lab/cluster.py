@@ -59,9 +59,10 @@ class Cluster:
     @type progress: callable
     @param progress: called with a line of text before each slow step
     @type quick: bool
-    @param quick: whether jobs take half of the time: node daemons don't lock
-        their memory, which their child for each request would copy, and no node
-        but the master is sent the configuration and each change of a job
+    @param quick: whether jobs take less time than by Ganeti's defaults: node
+        daemons don't lock their memory, which their child for each request
+        would copy, and no node but the master is sent the configuration and
+        each change of a job
 
     """
     self.nodes = []
