@@ -81,7 +81,8 @@ def _has_its_turn(item):
   releases = _releases(item.config)
   releases = [release for release in releases
               if not _is_excluded(item, release)] or releases
-  name = item.nodeid.replace(_release(item), "", 1)
+  (path, _, name) = item.location # its nodeid may have its group's name, too
+  name = "%s::%s" % (path, name.replace(_release(item), "", 1))
   turn = zlib.crc32(name.encode()) % len(releases)
   return _release(item) == releases[turn]
 

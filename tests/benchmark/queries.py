@@ -11,7 +11,6 @@ import statistics
 import time
 import uuid
 
-from lab.expectations import configuration
 
 from .table import Line
 from .table import spread
@@ -41,7 +40,7 @@ def measure(cluster, progress):
   """
   progress("Listing %d instances" % _INSTANCES)
   cluster.add_instance("web1.lab.test", start=False)
-  config = configuration(cluster)
+  config = cluster.configuration
   (pattern,) = config["instances"].values()
   for i in range(2, _INSTANCES + 1):
     instance = copy.deepcopy(pattern)

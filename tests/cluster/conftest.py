@@ -100,10 +100,10 @@ def add(cluster):
   """
   with contextlib.ExitStack() as stack:
 
-    def _add(name, options="", start=True, node=None):
+    def _add(name, *args, **kwargs):
       instance = Instance(cluster, name)
       stack.callback(instance.remove) # it may be there, and not start
-      cluster.add_instance(name, options, start, node)
+      cluster.add_instance(name, *args, **kwargs)
       return instance
 
     yield _add
@@ -111,10 +111,10 @@ def add(cluster):
 
 @pytest.fixture
 def web1(add):
-  """An instance that isn't running yet.
+  """An instance without a guest that isn't running yet.
 
   """
-  return add("web1.lab.test", start=False)
+  return add("web1.lab.test", start=False, guest=False)
 
 
 @pytest.fixture

@@ -7,24 +7,29 @@ import pytest
 
 from lab.cluster import Cluster
 from lab.cluster import Instance
-from lab.expectations import configuration
 from lab.expectations import expect
 from lab.expectations import verify
 
 
 @pytest.mark.long
-def test_master_failover(cluster, web1, candidate):
-  (first, second) = (cluster.master, candidate)
-  try:
-    second.run("gnt-cluster master-failover --yes-do-it")
-    assert "virtio_rng: random" in second.run("gnt-cluster info").stdout
-    second.run("gnt-instance modify -H virtio_rng=urandom web1.lab.test")
-    second.run("gnt-instance start web1.lab.test")
-    expect(web1, "/dev/urandom")
-  finally:
-    first.run("gnt-cluster master-failover --yes-do-it")
-  assert "virtio_rng: urandom" in cluster.run(
-    "gnt-instance info web1.lab.test").stdout
+def test_master_failover(bare_cluster, deb):
+  cluster = bare_cluster(nodes=2)
+  (first, second) = cluster.nodes
+  for node in cluster.nodes:
+    node.install(deb)
+  web1 = cluster.add_instance("web1.lab.test", "-H kvm:virtio_rng=off",
+                              start=False, guest=False)
+  cluster.run("gnt-node modify -C yes %s" % second.name)
+  second.run("gnt-cluster master-failover --yes-do-it")
+  assert "virtio_rng: random" in second.run("gnt-cluster info").stdout
+  assert "virtio_rng: off" in second.run("gnt-instance info %s" % web1.name
+                                         ).stdout
+  second.run("gnt-instance modify -H virtio_rng=urandom %s" % web1.name)
+  second.run("gnt-instance start %s" % web1.name)
+  expect(web1, "/dev/urandom")
+  assert ("not the master" in
+          first.run("ganeti-virtio-rng clear", check=False).stderr)
+  assert web1.name in second.run("ganeti-virtio-rng clear --dry-run").stdout
 
 
 @pytest.mark.long
@@ -37,21 +42,23 @@ def test_new_node(cluster, deb):
     more = [line for line in verify(cluster) if "virtio" in line]
     assert [line.partition("__init__.py")[2] for line in more] == (
       [] if package else [" is missing from node(s) %s" % node.name])
-    web1 = cluster.add_instance("web1.lab.test", node=node)
+    web1 = cluster.add_instance("web1.lab.test", node=node, guest=False)
     expect(web1, source)
     web1.remove()
     cluster.remove_node(node)
   assert verify(cluster) == complaints
 
 
-def test_configuration_tools(cluster):
+def test_configuration_tools(bare_cluster, deb):
+  cluster = bare_cluster()
+  cluster.master.install(deb)
   cluster.run("gnt-cluster redist-conf")
   tool = "/usr/lib/ganeti/tools/cfgupgrade --dry-run --verbose --force"
   assert "successfully upgraded" in cluster.run(tool).stderr
-  before = configuration(cluster)["cluster"]["hvparams"]
+  before = cluster.configuration["cluster"]["hvparams"]
   cluster.run("gnt-cluster renew-crypto -f --new-cluster-certificate"
               " --new-rapi-certificate")
-  assert configuration(cluster)["cluster"]["hvparams"] == before
+  assert cluster.configuration["cluster"]["hvparams"] == before
   assert "virtio_rng" not in before["kvm"]
 
 

@@ -10,7 +10,6 @@ import pytest
 
 
 from lab.expectations import IDENT
-from lab.expectations import NO_GUEST
 from lab.expectations import PACKAGE
 from lab.expectations import cluster_parameter
 from lab.expectations import expect
@@ -19,6 +18,7 @@ from lab.expectations import replaced
 from lab.expectations import restart
 from lab.expectations import slot_of
 from lab.expectations import status
+from lab.expectations import table
 from lab.expectations import wait_for
 
 CHECK = "ganeti-virtio-rng check"
@@ -77,7 +77,7 @@ def killed(node):
   try:
     yield
   finally:
-    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
+    node.start_daemons("noded")
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ def stopped(node):
   try:
     yield
   finally:
-    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
+    node.start_daemons("noded")
 
 
 @contextlib.contextmanager
@@ -195,32 +195,32 @@ def test_check_on_all_nodes(cluster):
 
 
 def test_status(cluster, add):
-  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom," + NO_GUEST)
-  web2 = add("web2.lab.test", "-H 'kvm:%s,kvm_extra=-object rng-builtin\\,id=my"
-             " -device virtio-rng-pci\\,rng=my'" % NO_GUEST)
-  web3 = add("web3.lab.test", "-H kvm:virtio_rng=off," + NO_GUEST)
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom", guest=False)
+  web2 = add("web2.lab.test", "-H 'kvm:kvm_extra=-object rng-builtin\\,id=my"
+             " -device virtio-rng-pci\\,rng=my'", guest=False)
+  web3 = add("web3.lab.test", "-H kvm:virtio_rng=off", guest=False)
   add("web4.lab.test", start=False)
   generator = ours(web1, "/dev/urandom")
   extra = "rng-builtin unlimited my %#x kvm_extra" % slot_of(web2)
-  assert status(cluster.master)[1] == [
+  assert table(cluster.master) == [
     "web1.lab.test urandom " + generator,
     "web2.lab.test random " + extra,
     "web3.lab.test off none - - - -"]
-  assert status(cluster.master, "web3 web1.lab.test web1")[1] == [
+  assert table(cluster.master, "web3 web1.lab.test web1") == [
     "web1.lab.test urandom " + generator,
     "web3.lab.test off none - - - -"]
 
   web1.modify("-H virtio_rng=random")
   web2.modify("-H virtio_rng=off")
   web3.modify("-H virtio_rng=default")
-  assert status(cluster.master)[1] == [
+  assert table(cluster.master) == [
     "web1.lab.test random %s restart needed" % generator,
     "web2.lab.test off " + extra,
     "web3.lab.test random none - - - - gnt-instance modify %s-H"
     " virtio_rng=default web3.lab.test" %
     ("--hotplug " if cluster.version == "3.0" else "")]
   web1.modify("-H virtio_rng=off")
-  (rows, _) = status(cluster.master)
+  rows = status(cluster.master)
   assert rows["web1.lab.test"] == {
     "instance": "web1.lab.test", "configured": "off", "restart_needed": True,
     "hotplug": None,
@@ -230,7 +230,7 @@ def test_status(cluster, add):
     "problem": None}
   for instance in web1, web3:
     instance.reboot("hard")
-  assert [row["restart_needed"] for row in status(cluster.master)[0].values()
+  assert [row["restart_needed"] for row in status(cluster.master).values()
           ] == [False] * 3
 
   for name in ("web4", "web9.lab.test"):
@@ -243,15 +243,16 @@ def test_status(cluster, add):
 def test_status_without_the_configuration(cluster, add):
   """A node that is no master candidate doesn't have it."""
   node = cluster.nodes[1]
-  web1 = add("web1.lab.test", node=node)
+  web1 = add("web1.lab.test", node=node, guest=False)
   result = node.run("ganeti-virtio-rng status")
   assert "gnt-instance list -o name,hv/virtio_rng" in result.stderr
-  (rows, lines) = status(node)
+  rows = status(node)
+  lines = table(node)
   assert lines == ["web1.lab.test ? " + ours(web1, "/dev/random")]
   assert rows["web1.lab.test"]["restart_needed"] is None
   cluster.run("gnt-node modify -C yes %s" % node.name)
   try:
-    wait_for(lambda: "random /dev/random" in status(node)[1][0])
+    wait_for(lambda: "random /dev/random" in table(node)[0])
   finally:
     cluster.run("gnt-node modify -C no %s" % node.name)
   expect(web1, "/dev/random")
@@ -259,11 +260,11 @@ def test_status_without_the_configuration(cluster, add):
 
 def test_status_after_a_migration(cluster, add, candidate):
   """What came with it is its own, whatever the cluster says."""
-  web1 = add("web1.lab.test", "-H kvm:" + NO_GUEST)
+  web1 = add("web1.lab.test", guest=False)
   with cluster_parameter(cluster, virtio_rng="off"):
     web1.migrate()
-    assert status(cluster.master)[1] == []
-    [line] = status(candidate)[1]
+    assert table(cluster.master) == []
+    [line] = table(candidate)
   assert line == ("web1.lab.test off %s restart needed" %
                   ours(web1, "/dev/random"))
 
@@ -290,7 +291,7 @@ def test_environment_of_hooks(cluster, web1):
            " && chmod 755 {1}".format(hook.rpartition("/")[0], hook))
   try:
     for value in ("urandom", "off"):
-      web1.modify("-H virtio_rng=%s,%s" % (value, NO_GUEST))
+      web1.modify("-H virtio_rng=%s" % value)
       web1.start()
       expect_as_born(variables(node, "/tmp/hook.env"), value)
       web1.stop()

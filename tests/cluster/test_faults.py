@@ -16,7 +16,6 @@ import re
 import pytest
 
 from lab.cluster import Instance
-from lab.expectations import configuration
 from lab.expectations import essence
 from lab.expectations import expect
 from lab.expectations import replaced
@@ -78,7 +77,7 @@ def in_use(cluster, add):
   """The master of a cluster where somebody set values. Instances run on.
 
   """
-  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom")
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom", guest=False)
   complaints = verify(cluster)
   pid = web1.pid
   cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
@@ -98,7 +97,7 @@ def test_clear(cluster, in_use):
   """All or nothing, and the next run works at once, as do jobs then."""
   node = in_use
   restore = node.run("ganeti-virtio-rng clear --dry-run").stdout
-  before = essence(configuration(cluster))
+  before = essence(cluster.configuration)
   whole = values(cluster)
   assert sorted(whole) == ["off", "urandom"]
   steps = steps_of(node, CLEAR)
@@ -106,7 +105,7 @@ def test_clear(cluster, in_use):
   cleared = 0
   for step in steps:
     node.run(restore)
-    assert essence(configuration(cluster)) == before
+    assert essence(cluster.configuration) == before
     kill_at(node, CLEAR, step)
     assert values(cluster) in (whole, []), step
     cleared += not values(cluster)
@@ -181,8 +180,7 @@ def no_daemons(in_use):
     in_use.run("/usr/lib/ganeti/daemon-util stop ganeti-%s" % name)
   yield in_use
   in_use.run("dpkg --configure -a")
-  for name in ("noded", "rapi"):
-    in_use.run("/usr/lib/ganeti/daemon-util start ganeti-%s" % name)
+  in_use.start_daemons("noded", "rapi")
 
 
 #: What Python sees
@@ -203,7 +201,7 @@ def expect_all_work(node):
   """
   result = node.run("python3 -c 'print(1)'")
   assert (result.stdout, result.stderr) == ("1\n", "")
-  node.run("gnt-cluster info")
+  node.run("gnt-cluster --version")
 
 
 @pytest.mark.long
@@ -240,8 +238,8 @@ def test_node_daemon(cluster, add):
   """While it starts an instance: once its runtime is saved, and until QEMU runs.
 
   """
-  other = add("web2.lab.test", node=cluster.nodes[1])
-  web1 = add("web1.lab.test", node=cluster.nodes[1], start=False)
+  other = add("web2.lab.test", node=cluster.nodes[1], guest=False)
+  web1 = add("web1.lab.test", node=cluster.nodes[1], start=False, guest=False)
   node = cluster.nodes[1]
   other_pid = other.pid
 
@@ -259,7 +257,7 @@ def test_node_daemon(cluster, add):
     node.run("kill -9 $(pidof -x ganeti-noded)")
     tracer.kill()
     tracer.communicate()
-    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
+    node.start_daemons("noded")
     return result
 
   assert start().returncode == 0
@@ -277,7 +275,7 @@ def test_node_daemon(cluster, add):
   for number in range(first, len(own)):
     result = start("-e inject=vfork:signal=KILL:when=%d" % number)
     assert result.returncode != 0, number
-    configuration(cluster)
+    assert cluster.configuration
     web1.start()
     expect(web1, "/dev/random")
     assert other.pid == other_pid
@@ -299,7 +297,7 @@ def test_job(cluster, add, command, undo):
   """The process of a job, when it has changed something or is about to.
 
   """
-  web1 = add("web1.lab.test", start=False)
+  web1 = add("web1.lab.test", start=False, guest=False)
   node = cluster.master
 
   def run(inject=""):
@@ -330,7 +328,7 @@ def test_job(cluster, add, command, undo):
       node.run("rm /tmp/steps; : > /tmp/inject")
       # Ganeti looks for dead jobs every five minutes, or when it is told to.
       node.run("gnt-job cancel --kill --yes-do-it %s" % job, check=False)
-      configuration(cluster)
+      assert cluster.configuration
       node.run("%s web1.lab.test" % command, timeout=60)
       undo(web1)
   web1.start()

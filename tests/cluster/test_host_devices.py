@@ -7,7 +7,6 @@ import contextlib
 
 import pytest
 
-from lab.expectations import configuration
 from lab.expectations import expect
 
 
@@ -37,8 +36,9 @@ REASONS = {
 def test_refused(cluster, add):
   """By modify as by start, by name of node and device; the other goes on."""
   (master, node) = cluster.nodes
-  here = add("here.lab.test", start=False)
-  there = add("there.lab.test", "-H kvm:virtio_rng=off", start=False, node=node)
+  here = add("here.lab.test", start=False, guest=False)
+  there = add("there.lab.test", "-H kvm:virtio_rng=off", start=False, node=node,
+              guest=False)
 
   for command, reason in REASONS.items():
     error = ("Parameter 'virtio_rng' fails validation: /dev/random: %s"
@@ -73,21 +73,21 @@ def test_new_instance(cluster, add):
   node = cluster.nodes[1]
   new = ("gnt-instance add -t file -s 16M -o noop+default --no-nics --no-start"
          " -n %s %s web1.lab.test" % (node.name, cluster.unchecked))
-  before = configuration(cluster)["instances"]
+  before = cluster.configuration["instances"]
   with replaced(node, "true"):
     result = cluster.run(new, check=False)
     assert result.returncode == 1
     assert ("Parameter 'virtio_rng' fails validation: /dev/random: No such file"
             in result.stderr)
     assert node.name in result.stderr
-    assert configuration(cluster)["instances"] == before
+    assert cluster.configuration["instances"] == before
     assert not list(node.root.glob("srv/ganeti/file-storage/web1*"))
     add("web1.lab.test", "-H kvm:virtio_rng=urandom", node=node, start=False)
 
 
 def test_migration_to_it(cluster, add):
   """It fails, and the instance goes on where it is."""
-  web1 = add("web1.lab.test")
+  web1 = add("web1.lab.test", guest=False)
   with replaced(cluster.nodes[1], "true"):
     result = cluster.run("gnt-instance migrate -f web1.lab.test", check=False)
     assert result.returncode == 1

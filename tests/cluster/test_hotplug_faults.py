@@ -22,7 +22,7 @@ from lab.expectations import SLOT
 from lab.expectations import expect
 from lab.expectations import ours
 from lab.expectations import slot_of
-from lab.expectations import status
+from lab.expectations import table
 from lab.expectations import wait_for
 
 CONTROL = "run/ganeti/kvm-hypervisor"
@@ -99,7 +99,7 @@ def complete(web1):
 
 def expect_one(web1):
   assert slot_of(web1) == SLOT
-  [line] = status(web1.node)[1]
+  [line] = table(web1.node)
   # No node but the master knows what is configured.
   assert line.split(" ", 2)[2] == ours(web1, "/dev/random")
   assert str(json.loads(saved(web1).read_text())[0]).count("virtio-rng") == 1
@@ -191,7 +191,7 @@ def test_killed(node, web1):
       said = plug(web1)
     assert "= ?" in str(read_trace(node)), text
     if (call, number) == asked:
-      node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
+      node.start_daemons("noded")
     expect_failure(web1, said)
     assert ["virtio-rng" in saved(web1).read_text(),
             *map(bool, devices(web1))] == there, text

@@ -9,7 +9,6 @@ import signal
 import pytest
 
 from lab.expectations import cluster_parameter
-from lab.expectations import configuration
 from lab.expectations import essence
 from lab.expectations import expect
 from lab.expectations import replaced
@@ -23,12 +22,12 @@ def test_story(bare_cluster, deb):
   """Nobody sets a value: there is nothing to clean up."""
   cluster = bare_cluster(nodes=2)
   web1 = cluster.add_instance("web1.lab.test", start=False)
-  web2 = cluster.add_instance("web2.lab.test", start=False)
+  web2 = cluster.add_instance("web2.lab.test", start=False, guest=False)
   complaints = verify(cluster)
-  before = essence(configuration(cluster))
+  before = essence(cluster.configuration)
 
   def expect_as_before():
-    assert essence(configuration(cluster)) == before
+    assert essence(cluster.configuration) == before
 
   # as the README says
   path = cluster.master.copy(deb)
@@ -101,16 +100,16 @@ gnt-instance modify -H virtio_rng=off web1.lab.test
 def test_clear(cluster, with_values, add, candidate):
   """In one write, and what it prints is the way back."""
   add("web2.lab.test", start=False)
-  before = configuration(cluster)
+  before = cluster.configuration
   assert cluster.run("ganeti-virtio-rng clear --dry-run").stdout == COMMANDS
   result = cluster.run("ganeti-virtio-rng clear", check=False)
   assert result.returncode == 1
   assert COMMANDS in result.stdout
   assert "nothing was changed" in result.stderr
-  assert configuration(cluster) == before
+  assert cluster.configuration == before
 
   assert COMMANDS in cluster.run("ganeti-virtio-rng clear --yes").stdout
-  after = configuration(cluster)
+  after = cluster.configuration
   assert values(cluster) == []
   assert after["serial_no"] == before["serial_no"] + 1
   assert (after["cluster"]["serial_no"] ==
@@ -121,17 +120,17 @@ def test_clear(cluster, with_values, add, candidate):
   wait_for(lambda: json.loads(sent.read_text()) == after)
 
   cluster.run(COMMANDS)
-  assert essence(configuration(cluster)) == essence(before)
+  assert essence(cluster.configuration) == essence(before)
 
 
 @pytest.mark.each_release
 def test_clear_of_instances(cluster, add):
   """Jobs that change the cluster meanwhile have what is current."""
   web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", start=False)
-  before = configuration(cluster)
+  before = cluster.configuration
   cluster.run("ganeti-virtio-rng clear --yes")
   assert values(cluster) == []
-  after = configuration(cluster)
+  after = cluster.configuration
   assert essence(after["cluster"]) == essence(before["cluster"])
   assert after["cluster"]["serial_no"] == before["cluster"]["serial_no"]
   web1.modify("-H virtio_rng=off")

@@ -35,7 +35,8 @@ def test_live_migration(cluster, add):
 
 
 def test_migration_without_a_generator(cluster, add):
-  web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", node=cluster.nodes[1])
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", node=cluster.nodes[1],
+             guest=False)
   web1.modify("-H virtio_rng=random")
   web1.migrate()
   expect(web1, None)
@@ -45,7 +46,7 @@ def test_migration_without_a_generator(cluster, add):
 
 def test_migration_between_different_sources(cluster, add):
   """One node's /dev/random is another name of its /dev/urandom."""
-  web1 = add("web1.lab.test", node=cluster.nodes[1])
+  web1 = add("web1.lab.test", node=cluster.nodes[1], guest=False)
   cluster.run("mv /dev/random /dev/kept && mknod -m 666 /dev/random c 1 9")
   try:
     web1.migrate()
@@ -59,15 +60,15 @@ def test_migration_between_different_sources(cluster, add):
 
 def test_failover(cluster, add):
   web1 = add("web1.lab.test", "-H kvm:virtio_rng=urandom",
-             node=cluster.nodes[1])
+             node=cluster.nodes[1], guest=False)
   web1.modify("-H virtio_rng=random")
   cluster.run("gnt-instance failover -f --shutdown-timeout=0 web1.lab.test")
   assert web1.node == cluster.master
   expect(web1, "/dev/random") # a start like any other
 
 
-def test_reboot_by_the_guest(web1):
-  web1.start()
+def test_reboot_by_the_guest(add):
+  web1 = add("web1.lab.test")
   web1.modify("-H virtio_rng=off")
   (pid, before) = (web1.pid, pci(web1))
   web1.guest.run("(sleep 1; reboot -f) > /dev/null 2>&1 &")
@@ -76,9 +77,9 @@ def test_reboot_by_the_guest(web1):
   assert (web1.pid, pci(web1)) == (pid, before)
 
 
-def test_shutdown_by_the_guest(web1):
+def test_shutdown_by_the_guest(add):
   """The guest honours ACPI, so this is no pulled plug."""
-  web1.start()
+  web1 = add("web1.lab.test")
   web1.shut_down()
   assert not web1.running
   web1.start()
@@ -105,7 +106,8 @@ def test_watcher(cluster, web1):
 @pytest.mark.long
 def test_file_storage(cluster, add):
   """Reinstalled, renamed, moved, exported and imported."""
-  web1 = add("web1.lab.test", "-t file -s 32M -H kvm:virtio_rng=urandom")
+  web1 = add("web1.lab.test", "-t file -s 32M -H kvm:virtio_rng=urandom",
+             guest=False)
   expect(web1, "/dev/urandom")
   web1.stop()
   cluster.run("gnt-instance reinstall -f web1.lab.test")

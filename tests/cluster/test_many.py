@@ -13,7 +13,6 @@ import uuid
 import pytest
 
 from lab.expectations import RNG
-from lab.expectations import configuration
 from lab.expectations import pci
 
 
@@ -49,7 +48,7 @@ def test_verify_with_five_hundred_configured(bare_cluster, deb):
   """It takes no longer than without the package."""
   cluster = bare_cluster()
   cluster.add_instance("web0.lab.test", start=False)
-  config = configuration(cluster)
+  config = cluster.configuration
   (pattern,) = config["instances"].values()
   for i in range(1, 500):
     instance = copy.deepcopy(pattern)

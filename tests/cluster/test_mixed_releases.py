@@ -16,7 +16,7 @@ from lab.expectations import SLOT
 from lab.expectations import expect
 from lab.expectations import reads
 from lab.expectations import slot_of
-from lab.expectations import status
+from lab.expectations import table
 from lab.expectations import verify
 from lab.expectations import wait_for
 
@@ -49,7 +49,7 @@ def test_migration(deb, progress, older, newer, machine):
         expect(instance, source)
         wait_for(lambda: len(reads(instance)) > so_far)
         assert set(reads(instance)) == {"16"}
-      assert len(status(node)[1]) == 2
+      assert len(table(node)) == 2
 
     for node in reversed(cluster.nodes):
       cluster.run("gnt-instance failover -f --shutdown-timeout=0 cold.lab.test")

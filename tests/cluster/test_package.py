@@ -13,7 +13,6 @@ import pytest
 from benchmark import hook
 from benchmark import turns
 
-from lab.expectations import NO_GUEST
 from lab.expectations import PACKAGE
 from lab.expectations import restart
 from lab.node import Node
@@ -58,7 +57,7 @@ def expect_ganeti_works(cluster, reason):
   cluster.run("gnt-cluster modify -H kvm:acpi=true")
   assert "virtio_rng" not in cluster.run("gnt-cluster verify",
                                          check=False).stdout
-  instance = cluster.add_instance("plain.lab.test", "-H kvm:" + NO_GUEST)
+  instance = cluster.add_instance("plain.lab.test", guest=False)
   try:
     assert "virtio-rng" not in " ".join(instance.argv())
     instance.modify("-H acpi=true,virtio_rng=off")

@@ -9,13 +9,16 @@ import time
 import pytest
 
 from lab.expectations import cluster_parameter
-from lab.expectations import configuration
 from lab.expectations import expect
 from lab.expectations import values
 
 
 @pytest.mark.each_release
-def test_default_of_a_new_cluster(cluster, web1):
+def test_default_of_a_new_cluster(bare_cluster, deb):
+  cluster = bare_cluster(nodes=0)
+  cluster.start_node(deb)
+  cluster.initialize()
+  web1 = cluster.add_instance("web1.lab.test", start=False)
   info = cluster.run("gnt-cluster info").stdout
   assert re.search(r"^ +virtio_rng: random$", info, re.M)
   info = cluster.run("gnt-instance info %s" % web1.name).stdout
@@ -65,7 +68,7 @@ def test_new_instance_with_a_value(add):
 def test_os_level(cluster, add):
   # An OS of its own: Ganeti's commands take no parameter back from one.
   cluster.run("gnt-os modify -H kvm:virtio_rng=urandom noop+other")
-  instance = add("web2.lab.test", "-o noop+other")
+  instance = add("web2.lab.test", "-o noop+other", guest=False)
   expect(instance, "/dev/urandom")
   instance.modify("-H virtio_rng=off") # the instance's own value goes first
   instance.reboot("hard")
@@ -88,10 +91,9 @@ def test_cluster_level(cluster, web1):
     expect(web1, "/dev/urandom")
 
 
-def test_rate_limit(web1):
+def test_rate_limit(add):
   """A guest that reads as fast as it can gets 1 KiB/s, and a bit to start."""
-  web1.start()
-  guest = web1.guest
+  guest = add("web1.lab.test").guest
   before = time.monotonic()
   guest.run("timeout 10 dd if=/dev/hwrng of=/drawn bs=64 || true")
   seconds = time.monotonic() - before
@@ -115,7 +117,7 @@ NAMES_ALL = ("fails syntax check: The value must be one of: 'off', 'random',"
   ("urandom,filename=/etc/shadow", "Unknown parameter 'filename'"),
   ])
 def test_refused_values(cluster, web1, value, error):
-  before = configuration(cluster)
+  before = cluster.configuration
   for command in ("gnt-instance modify -H 'virtio_rng=%s' web1.lab.test",
                   "gnt-cluster modify -H 'kvm:virtio_rng=%s'",
                   "gnt-os modify -H 'kvm:virtio_rng=%s' noop",
@@ -127,8 +129,8 @@ def test_refused_values(cluster, web1, value, error):
     assert error in result.stderr
     if "filename" not in error or "\\" in value:
       assert "'virtio_rng'" in result.stderr
-  assert configuration(cluster)["cluster"] == before["cluster"]
-  assert configuration(cluster)["instances"] == before["instances"]
+  assert cluster.configuration["cluster"] == before["cluster"]
+  assert cluster.configuration["instances"] == before["instances"]
   assert not web1.running
 
 

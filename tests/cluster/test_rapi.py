@@ -9,10 +9,7 @@ import pytest
 
 from lab.cluster import Instance
 from lab.expectations import ours
-from lab.expectations import status
-
-# Each Ganeti has its own way with queries.
-pytestmark = pytest.mark.each_release
+from lab.expectations import table
 
 CLIENT = pathlib.Path(__file__).with_name("rapi_client.py")
 
@@ -22,7 +19,7 @@ def test_remote_api(cluster):
   unchecked = "ip_check name_check" if cluster.unchecked else ""
   try:
     cluster.run("python3 - %s" % unchecked, input=CLIENT.read_text())
-    assert status(cluster.master)[1] == ["web1.lab.test urandom " + ours(
+    assert table(cluster.master) == ["web1.lab.test urandom " + ours(
       Instance(cluster, "web1.lab.test"), "/dev/urandom")]
   finally:
     cluster.run("gnt-instance remove -f --shutdown-timeout=0 web1.lab.test",

@@ -17,8 +17,9 @@ from lab.expectations import verify
 def test_node_daemon_first(bare_cluster, deb):
   """Instances that run go on as they are; those that start have the device."""
   cluster = bare_cluster()
-  running = cluster.add_instance("running.lab.test")
-  stopped = cluster.add_instance("stopped.lab.test", start=False)
+  running = cluster.add_instance("running.lab.test", guest=False)
+  stopped = cluster.add_instance("stopped.lab.test", start=False,
+                                 guest=False)
   pid = running.pid
   complaints = verify(cluster)
   before = daemons(cluster.master)
@@ -63,8 +64,9 @@ def test_node_by_node(bare_cluster, deb):
   """Through all mixed states of a master and another node, and back."""
   cluster = bare_cluster(nodes=2)
   (master, other) = cluster.nodes
-  old = cluster.add_instance("old.lab.test", node=other)
-  new = cluster.add_instance("new.lab.test", start=False, node=other)
+  old = cluster.add_instance("old.lab.test", node=other, guest=False)
+  new = cluster.add_instance("new.lab.test", start=False, node=other,
+                             guest=False)
   complaints = verify(cluster)
   modify = "gnt-instance modify -H virtio_rng=urandom new.lab.test"
   unknown = "Unknown parameter 'virtio_rng'"

@@ -17,13 +17,13 @@ import pytest
 
 from lab.expectations import CONTROL
 from lab.expectations import EJECT
-from lab.expectations import NO_GUEST
 from lab.expectations import RNG
 from lab.expectations import expect
 from lab.expectations import ours
 from lab.expectations import pci
 from lab.expectations import slot_of
 from lab.expectations import status
+from lab.expectations import table
 from lab.expectations import wait_for
 
 
@@ -49,7 +49,8 @@ def test_ejected_by_the_guest(cluster, add, reads):
     assert [version[part] for part in ("major", "minor", "micro")] < [10, 0, 13]
     pytest.xfail("This QEMU has no mend for CVE-2026-50624")
 
-  (rows, [line]) = status(cluster.master)
+  rows = status(cluster.master)
+  [line] = table(cluster.master)
   assert line.startswith("web1.lab.test random none - - - - gnt-instance modify")
   assert rows["web1.lab.test"]["generators"] == []
 
@@ -59,7 +60,7 @@ def test_ejected_by_the_guest(cluster, add, reads):
     assert web1.node == node
     # The new QEMU was started with it.
     value = "random" if node == cluster.master else "?"
-    assert status(node)[1] == ["web1.lab.test %s %s" %
+    assert table(node) == ["web1.lab.test %s %s" %
                                (value, ours(web1, "/dev/random"))]
   web1.reboot("soft")
   expect(web1, "/dev/random")
@@ -74,21 +75,23 @@ def test_generators_of_kvm_extra(cluster, add):
   """Without an object, in another process, with odd names, and several."""
   node = cluster.master
   node.run("mknod /dev/a:b=c c 1 8")
-  web1 = add("web1.lab.test", "-H 'kvm:" + NO_GUEST + ",kvm_extra=-object"
+  web1 = add("web1.lab.test", "-H 'kvm:kvm_extra=-object"
              " rng-random\\,filename=/dev/urandom\\,id=rng0 -device"
-             " virtio-rng-pci\\,rng=rng0\\,max-bytes=1024\\,period=1000'")
+             " virtio-rng-pci\\,rng=rng0\\,max-bytes=1024\\,period=1000'",
+             guest=False)
   with node.popen("python3 -") as backend:
     backend.stdin.write(BACKEND.read_text())
     backend.stdin.close()
     backend.stdout.readline()
-    add("web2.lab.test", "-H 'kvm:" + NO_GUEST + ",kvm_extra="
+    add("web2.lab.test", "-H 'kvm:kvm_extra="
         "-device virtio-rng-pci\\,addr=0x19"
         " -device virtio-rng-pci\\,id=x\\,addr=0x1a -object"
         " rng-random\\,filename=/dev/a:b=c\\,id=rng0 -device"
         " virtio-rng-pci\\,rng=rng0\\,addr=0x1b\\,max-bytes=5\\,period=7"
         " -chardev socket\\,id=c\\,path=/run/vhost-user.sock -device"
-        " vhost-user-rng-pci\\,chardev=c\\,addr=0x1c'")
-    (rows, lines) = status(node)
+        " vhost-user-rng-pci\\,chardev=c\\,addr=0x1c'", guest=False)
+    rows = status(node)
+    lines = table(node)
     backend.kill()
   node.run("rm /dev/a:b=c /run/vhost-user.sock")
   assert lines[0] == ("web1.lab.test random /dev/urandom 1024 B/1000 ms rng0"
@@ -108,9 +111,10 @@ def test_copy_of_ours_in_kvm_extra(cluster, add):
   pair = ["-object", "rng-random,filename=/dev/urandom,id=virtio_rng0",
           "-device", "virtio-rng-pci,id=virtio_rng0,rng=virtio_rng0,"
                      "max-bytes=1024,period=1000,addr=0x1d"]
-  add("web1.lab.test", "-H 'kvm:%s,kvm_extra=%s'" %
-      (NO_GUEST, " ".join(pair).replace(",", "\\,")))
-  (rows, lines) = status(cluster.master)
+  add("web1.lab.test", "-H 'kvm:kvm_extra=%s'" %
+      " ".join(pair).replace(",", "\\,"), guest=False)
+  rows = status(cluster.master)
+  lines = table(cluster.master)
   assert lines == ["web1.lab.test random /dev/urandom 1024 B/1000 ms"
                    " virtio_rng0 0x1d kvm_extra"]
   assert not rows["web1.lab.test"]["restart_needed"]
@@ -125,50 +129,50 @@ def test_plugged_while_it_runs(cluster, add):
   web1.qmp("device_add", driver="virtio-rng-pci", id="virtio_rng0",
            rng="virtio_rng0", addr="0xb", period=1000, **{"max-bytes": 1024})
   line = "/dev/urandom 1024 B/1000 ms virtio_rng0 0xb virtio_rng"
-  assert status(cluster.master)[1] == [
+  assert table(cluster.master) == [
     "web1.lab.test off %s restart needed" % line]
   web1.modify("-H virtio_rng=urandom")
   web1.qmp("object-add", **{"qom-type": "rng-builtin", "id": "rng0"})
   web1.qmp("device_add", driver="virtio-rng-pci", rng="rng0", addr="0x1d",
            period=1000, **{"max-bytes": 1024})
-  assert status(cluster.master)[1] == [
+  assert table(cluster.master) == [
     "web1.lab.test urandom " + line,
     "web1.lab.test urandom rng-builtin 1024 B/1000 ms rng0 0x1d kvm_extra"]
 
   web1.qmp("device_del", id="virtio_rng0")
-  wait_for(lambda: len(status(cluster.master)[1]) == 1)
+  wait_for(lambda: len(table(cluster.master)) == 1)
   web1.qmp("object-del", id="rng0") # QEMU does not refuse
-  assert status(cluster.master)[1] == [
+  assert table(cluster.master) == [
     "web1.lab.test urandom virtio-rng-pci 1024 B/1000 ms - 0x1d kvm_extra"]
 
 
 def test_started_by_0_1(cluster, add, candidate):
   """Version 0.1 had rng0, and no id of the device."""
-  web1 = add("web1.lab.test")
+  web1 = add("web1.lab.test", guest=False)
   cluster.run("sed -i 's/virtio-rng-pci,id=virtio_rng0/virtio-rng-pci/;"
               " s/=virtio_rng0/=rng0/g' %s/conf/web1.lab.test.runtime" %
               CONTROL)
   web1.reboot("soft") # which takes what it starts from there
   assert "rng-random,filename=/dev/random,id=rng0" in web1.argv()
   line = "/dev/random 1024 B/1000 ms rng0 %#x virtio_rng" % slot_of(web1)
-  assert status(cluster.master)[1] == ["web1.lab.test random " + line]
-  web1.guest.run("true")
+  assert table(cluster.master) == ["web1.lab.test random " + line]
   web1.migrate()
   web1.modify("-H virtio_rng=off")
-  assert status(candidate)[1] == [
+  assert table(candidate) == [
     "web1.lab.test off %s restart needed" % line]
 
 
 def test_damaged_runtime(cluster, add):
   """What can't be plugged in has no command for it; the others have theirs."""
-  instances = [add("web%d.lab.test" % i, "-H kvm:virtio_rng=off," + NO_GUEST)
+  instances = [add("web%d.lab.test" % i, "-H kvm:virtio_rng=off", guest=False)
                for i in range(3)]
   for instance in instances:
     instance.modify("-H virtio_rng=random")
   folder = "%s/conf" % CONTROL
   cluster.run("cd %s && echo {} > web0.lab.test.runtime && rm"
               " web1.lab.test.runtime" % folder)
-  (rows, lines) = status(cluster.master)
+  rows = status(cluster.master)
+  lines = table(cluster.master)
   for line in lines[:2]:
     assert line.endswith("random none - - - - restart needed")
   assert " -H virtio_rng=random web2.lab.test" in lines[2]
@@ -209,13 +213,14 @@ def without_a_monitor(instance):
 def test_no_answer(cluster, add):
   """That is said, and the others are told of."""
   states = [stopped, in_use, without_a_monitor]
-  instances = [add("web%d.lab.test" % i, "-H kvm:virtio_rng=off," + NO_GUEST)
+  instances = [add("web%d.lab.test" % i, "-H kvm:virtio_rng=off", guest=False)
                for i in range(len(states) + 1)]
   with contextlib.ExitStack() as stack:
     for (state, instance) in zip(states, instances):
       stack.enter_context(state(instance))
     before = time.monotonic()
-    (rows, lines) = status(cluster.master)
+    rows = status(cluster.master)
+    lines = table(cluster.master)
     assert time.monotonic() - before < 2 * 15 # it was asked twice
   for (instance, line) in zip(instances[:-1], lines):
     assert line.startswith("%s off ? - - - - QEMU does not answer: " %
@@ -226,4 +231,4 @@ def test_no_answer(cluster, add):
   assert [line.rpartition(": ")[2] for line in lines[:2]] == ["timed out"] * 2
   fine = ["web%d.lab.test off none - - - -" % i for i in range(len(instances))]
   assert lines[-1] == fine[-1]
-  assert status(cluster.master)[1] == fine
+  assert table(cluster.master) == fine

@@ -19,9 +19,7 @@ import pytest
 
 from lab.cluster import Instance
 from lab.expectations import CONTROL
-from lab.expectations import NO_GUEST
 from lab.expectations import RNG
-from lab.expectations import configuration
 from lab.expectations import pci
 from lab.expectations import verify
 from lab.expectations import wait_for
@@ -135,7 +133,7 @@ def states(cluster):
 def settle(cluster):
   """Puts right what killed node daemons left of instances."""
   for node in cluster.nodes:
-    node.run("/usr/lib/ganeti/daemon-util start ganeti-noded")
+    node.start_daemons("noded")
   wait_for(lambda: not cluster.run("gnt-job list --no-headers --running"
                                    ).stdout, seconds=300)
   # A migration whose end nobody was told of leaves one on the other node, too.
@@ -167,7 +165,7 @@ def test_storm(bare_cluster, deb, progress):
   for node in cluster.nodes:
     node.install(deb)
   complaints = verify(cluster)
-  cluster.run("gnt-cluster modify -H kvm:virtio_rng=off,%s" % NO_GUEST)
+  cluster.run("gnt-cluster modify -H kvm:virtio_rng=off,kernel_path=")
   instances = cluster.add_instances(
     ["web%d.lab.test" % number for number in range(INSTANCES)], memory=64)
   for instance in instances: # all without the device
@@ -187,7 +185,7 @@ def test_storm(bare_cluster, deb, progress):
     elif failed and command.startswith("modify"):
       assert re.search(_KILLED, said), said
   for instance in instances:
-    found = configuration(cluster)["instances"]
+    found = cluster.configuration["instances"]
     [own] = [item["hvparams"].get("virtio_rng", "default")
              for item in found.values() if item["name"] == instance.name]
     assert own in storm.possible_values(instance.name), instance.name

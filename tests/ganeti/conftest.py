@@ -5,6 +5,7 @@
 
 import importlib
 import itertools
+import subprocess
 import sys
 import uuid
 
@@ -26,8 +27,15 @@ class Ganeti:
     self.base = node_base(release, print)
     self.path = next(self.base.glob("usr/share/ganeti/3.*"))
     self.qemu = str(folder / "kvm")
+    run = "chroot '%s' qemu-system-x86_64" % self.base
+    # What Ganeti asks it each time, once
+    for name, options in ("help", "--help"), ("machines", "-machine '?'"):
+      subprocess.run("%s %s > %s" % (run, options, folder / name), shell=True,
+                     check=True)
     (folder / "kvm").write_text(
-      "#!/bin/sh\nexec chroot '%s' qemu-system-x86_64 \"$@\"\n" % self.base)
+      "#!/bin/sh\ncase \"$*\" in\n  --help) exec cat {0}/help;;\n"
+      "  '-machine ?') exec cat {0}/machines;;\nesac\nexec {1} \"$@\"\n".format(
+        folder, run))
     (folder / "kvm").chmod(0o755)
 
   def __getattr__(self, name):

@@ -30,7 +30,7 @@ def main():
                       " or 3")
   arguments = parser.parse_args()
   with Cluster(arguments.release, arguments.nodes, built_package(),
-               _progress) as cluster:
+               _progress, quick=True) as cluster:
     return cluster.master.shell()
 
 

@@ -4,6 +4,7 @@
 """The installed system that all nodes of a Debian release share.
 
 It is built once and cached; what a node writes goes to an overlay of its own.
+Such overlays, of the nodes of a cluster that does not run, are cached, too.
 
 """
 
@@ -58,54 +59,69 @@ _DECOMPRESSORS = {b"\x02!L\x18": "lz4", b"(\xb5/\xfd": "zstd"}
 
 _GUEST_INIT = Path(__file__).with_name("guest_init")
 
-#: Bases that this process uses: each holds a shared lock until it ends
+#: Directories that this process uses: each holds a shared lock until it ends
 _in_use = {}
 
 
 def node_base(release, progress):
   """Returns the base of a release, building it first if need be.
 
-  The base can't change or go away before the calling process ends.
-
   @type release: str
   @param release: one of L{RELEASES}
   @type progress: callable
   @param progress: called with a line of text before each slow step
   @rtype: Path
-  @return: a directory with a whole Debian system
+  @return: a directory with a whole Debian system, see L{cached}
 
   """
   if release not in RELEASES:
     raise ValueError("Unknown release %r, expected one of: %s" %
                      (release, ", ".join(RELEASES)))
 
+  def build(path):
+    progress("Building the %s node base (a minute or two)" % release)
+    _build(release, path)
+
   recipe = [Path(__file__), _GUEST_INIT] + sorted(_HOOKS.iterdir())
-  digest = hashlib.sha256(b"".join(path.read_bytes() for path in recipe)
-                          ).hexdigest()[:8]
-  base = CACHE / ("%s-%s" % (release, digest))
-
-  CACHE.mkdir(parents=True, exist_ok=True)
-  with open(CACHE / ("%s.lock" % release), "w") as lock:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    _remove_others(release, base)
-    if not base.exists():
-      progress("Building the %s node base (a minute or two)" % release)
-      unfinished = base.with_suffix(".new")
-      _build(release, unfinished)
-      unfinished.rename(base)
-    if base not in _in_use:
-      _in_use[base] = os.open(base, os.O_RDONLY)
-      fcntl.flock(_in_use[base], fcntl.LOCK_SH)
-
-  return base
+  return cached(release, b"".join(path.read_bytes() for path in recipe), build)
 
 
-def _remove_others(release, base):
-  """Removes what other recipes or killed builds left of a release.
+def cached(name, recipe, build):
+  """Returns a directory of the cache, building it first if need be.
+
+  It can't change or go away before the calling process ends.
+
+  @type name: str
+  @type recipe: bytes
+  @param recipe: all that decides what is in the directory
+  @type build: callable
+  @param build: makes the directory, whose path it is given
+  @rtype: Path
 
   """
-  for stale in CACHE.glob("%s-%s*" % (release, 8 * "[0-9a-f]")):
-    if stale != base:
+  path = CACHE / ("%s-%s" % (name, hashlib.sha256(recipe).hexdigest()[:8]))
+
+  CACHE.mkdir(parents=True, exist_ok=True)
+  with open(CACHE / ("%s.lock" % name), "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _remove_others(name, path)
+    if not path.exists():
+      unfinished = path.with_suffix(".new")
+      build(unfinished)
+      unfinished.rename(path)
+    if path not in _in_use:
+      _in_use[path] = os.open(path, os.O_RDONLY)
+      fcntl.flock(_in_use[path], fcntl.LOCK_SH)
+
+  return path
+
+
+def _remove_others(name, path):
+  """Removes what other recipes or killed builds left under a name.
+
+  """
+  for stale in CACHE.glob("%s-%s*" % (name, 8 * "[0-9a-f]")):
+    if stale != path:
       directory = os.open(stale, os.O_RDONLY)
       with contextlib.suppress(BlockingIOError):
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)

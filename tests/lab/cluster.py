@@ -10,6 +10,9 @@ import os
 import shlex
 import socket
 
+from pathlib import Path
+
+from . import base
 from .guest import Guest
 from .node import Node, Rack
 
@@ -41,6 +44,11 @@ _NEEDS_EARLY_STOP = ("bullseye", "bookworm", "bookworm-backports")
 _CONTROL = "run/ganeti/kvm-hypervisor"
 
 
+#: All that decides what is saved of a cluster, besides its nodes' base
+_RECIPE = [Path(__file__), Path(__file__).with_name("node.py"),
+           Path(__file__).with_name("node_boot"), Node.INIT]
+
+
 class Cluster:
   """A cluster, to be used as a context manager or closed in the end.
 
@@ -55,14 +63,15 @@ class Cluster:
     @type nodes: int
     @param nodes: how many; with none there is no cluster yet
     @type deb: Path or None
-    @param deb: a package to install on each node before the cluster is made
+    @param deb: a package to install on each node before its daemons start
     @type progress: callable
     @param progress: called with a line of text before each slow step
     @type quick: bool
-    @param quick: whether jobs take less time than by Ganeti's defaults: node
-        daemons don't lock their memory, which their child for each request
-        would copy, and no node but the master is sent the configuration and
-        each change of a job
+    @param quick: whether it is a saved one, whose nodes had been shut down, and
+        takes less time than by Ganeti's defaults: confd and mond don't run,
+        node daemons don't lock their memory, which their child for each
+        request would copy, and no node but the master is sent the
+        configuration and each change of a job
 
     """
     self.nodes = []
@@ -71,15 +80,44 @@ class Cluster:
     self._release = release
     self._progress = progress
     try:
+      saved = self._saved(nodes) if quick and nodes else None
       for _ in range(nodes):
-        self.start_node(deb)
-      if nodes:
-        self._initialize()
+        self.start_node(deb, saved=saved)
+      if saved:
+        for node in self.nodes:
+          node.start_daemons("noded")
+        # Ganeti would ask for two seconds whether somebody else has it
+        self.run("ip addr add %s/32 dev gnt0 label gnt0:0" % _HOSTS[_NAME])
+        self.master.start_daemons("wconfd", "rapi", "luxid")
+      elif nodes:
+        self.initialize()
     except BaseException:
       self.close()
       raise
 
-  def _initialize(self):
+  def _saved(self, nodes):
+    """Returns a cached directory with what each node of a cluster had written.
+
+    """
+    def build(path):
+      path.mkdir()
+      with Cluster(self._release, 0, None, self._progress, True) as cluster:
+        for _ in range(nodes):
+          cluster.start_node()
+        cluster.initialize()
+        for node in cluster.nodes:
+          node.run("/etc/init.d/ganeti stop")
+          node.save(path / node.name)
+
+    system = base.node_base(self._release, self._progress)
+    recipe = [path.read_bytes() for path in _RECIPE]
+    return base.cached("%s-%d-nodes" % (self._release, nodes),
+                       b"".join(recipe) + bytes(system), build)
+
+  def initialize(self):
+    """Makes a cluster of the nodes.
+
+    """
     self._progress("Initializing the cluster")
     hvparams = _HVPARAMS
     if self._release in _NEEDS_EARLY_STOP:
@@ -110,19 +148,31 @@ class Cluster:
     # /usr/share/ganeti/VERSION
     return os.path.basename(os.readlink(self.master.root / "etc/ganeti/share"))
 
-  def start_node(self, deb=None, release=None):
+  @property
+  def configuration(self):
+    """The configuration, as its file on the master has it.
+
+    @rtype: dict
+
+    """
+    path = self.master.root / "var/lib/ganeti/config.data"
+    return json.loads(path.read_text())
+
+  def start_node(self, deb=None, release=None, saved=None):
     """Starts one more node, which isn't part of the cluster yet.
 
     @type deb: Path or None
     @param deb: a package to install on it
     @type release: str or None
     @param release: the Debian release that it runs; None: as the others
+    @type saved: Path or None
+    @param saved: a directory with what it had written, under its name
     @rtype: L{Node}
 
     """
     name = "node%d.lab.test" % (len(self.nodes) + 1)
     node = Node(release or self._release, name, _HOSTS[name], self._rack, _HOSTS,
-                self._progress)
+                self._progress, saved and saved / name)
     self.nodes.append(node)
     node.run("mkdir -p /srv/ganeti/file-storage && ls -d /srv/ganeti/*storage"
              " > /etc/ganeti/file-storage-paths")
@@ -181,7 +231,7 @@ class Cluster:
     """
     return self.master.run(command, **kwargs)
 
-  def add_instance(self, name, options="", start=True, node=None):
+  def add_instance(self, name, options="", start=True, node=None, guest=True):
     """Creates an instance.
 
     @type name: str
@@ -191,9 +241,15 @@ class Cluster:
     @param start: whether to start it
     @type node: L{Node} or None
     @param node: where; by default, on the master node
+    @type guest: bool
+    @param guest: whether it boots one, which takes as much of the processor as
+        three jobs; otherwise, its firmware finds nothing to boot
     @rtype: L{Instance}
 
     """
+    if not guest:
+      options = (options.replace("kvm:", "kvm:kernel_path=,", 1)
+                 if "kvm:" in options else options + " -H kvm:kernel_path=")
     if "--net" not in options:
       options += " --no-nics"
     if not start:
@@ -236,10 +292,12 @@ class Instance:
     """The node that Ganeti says is its primary one.
 
     """
-    result = self.cluster.run("gnt-instance list --no-headers -o pnode %s" %
-                              self.name)
+    config = self.cluster.configuration
+    [primary] = [instance["primary_node"]
+                 for instance in config["instances"].values()
+                 if instance["name"] == self.name]
     return next(node for node in self.cluster.nodes
-                if node.name == result.stdout.strip())
+                if node.name == config["nodes"][primary]["name"])
 
   def start(self, options=""):
     """Starts it.

@@ -105,7 +105,7 @@ class Node:
   """
   INIT = Path(__file__).with_name("node_init")
 
-  def __init__(self, release, name, address, rack, hosts, progress):
+  def __init__(self, release, name, address, rack, hosts, progress, saved=None):
     """Starts a node.
 
     @type release: str
@@ -116,16 +116,19 @@ class Node:
     @param hosts: names that the node knows, with their addresses
     @type progress: callable
     @param progress: called with a line of text before each slow step
+    @type saved: Path or None
+    @param saved: what a node of this name had written, see L{save}
 
     """
     self.name = name
     self.address = address
-    base = node_base(release, progress)
+    layers = [str(path) for path in (saved, node_base(release, progress))
+              if path]
     self._holder = subprocess.Popen(
       _mortal(*rack.command(
         "unshare", "--mount", "--uts", "--net", "--pid", "--ipc", "--fork",
         "--kill-child", "sh", "-c", _BOOT.read_text() + self.INIT.read_text(),
-        "node", str(base), name)),
+        "node", ":".join(layers), name)),
       env={"PATH": _PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True)
     messages = []
@@ -227,6 +230,15 @@ class Node:
     return subprocess.run(self._enter(command), env=environment,
                           check=False).returncode
 
+  def start_daemons(self, *names):
+    """Starts some of Ganeti's daemons.
+
+    @param names: such as "noded"
+
+    """
+    self.run(" && ".join("/usr/lib/ganeti/daemon-util start ganeti-%s" % name
+                         for name in names))
+
   def install(self, deb):
     """Installs a package.
 
@@ -245,6 +257,15 @@ class Node:
     """
     shutil.copy(path, self.root / "tmp")
     return "/tmp/%s" % Path(path).name
+
+  def save(self, path):
+    """Saves all that was written to its file system, mounts aside.
+
+    @type path: Path
+    @param path: the directory to make
+
+    """
+    subprocess.run(["cp", "-a", self.root / "run/written", path], check=True)
 
   def stop(self):
     """Kills the node and all that runs on it.
