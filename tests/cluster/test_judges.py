@@ -75,6 +75,7 @@ def test_burnin(cluster, release):
     result = cluster.run("/usr/lib/ganeti/tools/burnin --version", check=False)
     if "FancyURLopener" in result.stderr:
       pytest.skip("Ganeti 3.1's burn-in tool needs a Python before 3.14")
+  cluster.master.start_daemons("confd") # which it asks
   for value in ("off", "random", "urandom"):
     output = cluster.run(
       "/usr/lib/ganeti/tools/burnin -n node1.lab.test,node2.lab.test"

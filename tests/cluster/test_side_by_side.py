@@ -128,6 +128,7 @@ ACCEPTED = {
   }
 
 RAPI_CLIENT = pathlib.Path(__file__).with_name("rapi_request.py")
+RUNNER = pathlib.Path(__file__).with_name("ganeti_commands.py")
 
 #: Prints the rows or the error for each query that it reads
 CLIENT = """
@@ -184,7 +185,26 @@ def read(name, text):
   return sorted(part for part in parts if part and other not in part)
 
 
-def run(cluster, name, command):
+@pytest.fixture
+def run_command(cluster):
+  """A function that runs a command of Ganeti's, quicker than a shell can.
+
+  It returns the exit status and the output.
+
+  """
+  with cluster.master.popen("exec python3 %s" % cluster.master.copy(RUNNER)
+                            ) as runner:
+
+    def _run(command):
+      runner.stdin.write(command + "\n")
+      runner.stdin.flush()
+      return json.loads(runner.stdout.readline())
+
+    yield _run
+    runner.stdin.close()
+
+
+def run(cluster, run_command, name, command):
   """Runs one of L{COMMANDS}.
 
   @return: the exit status, and what L{read} makes of the output
@@ -194,8 +214,12 @@ def run(cluster, name, command):
     "{new}", "-t diskless -o noop+default -B memory=128 --no-nics --no-start"
     " -n %s {unchecked}" % cluster.master.name
     ).replace("{unchecked}", cluster.unchecked))
+  program = command.split()[0]
+  if program in ("gnt-cluster", "gnt-instance", "gnt-os"):
+    (status, said) = run_command(command)
+    return [status] + read(name, said)
   client = ""
-  if command.split()[0] in ("GET", "PUT", "POST"):
+  if program in ("GET", "PUT", "POST"):
     command = "python3 - " + command
     client = RAPI_CLIENT.read_text()
   result = cluster.run(command, input=client, check=False)
@@ -231,11 +255,12 @@ def instances(cluster, add):
 
 @pytest.mark.long
 @pytest.mark.usefixtures("instances", "rapi_user")
-def test_commands(cluster):
+def test_commands(cluster, run_command):
   """All that is said of the one is said of the other."""
   said = {}
   for name in WORDS:
-    said[name] = [run(cluster, name, command) for command in COMMANDS]
+    said[name] = [run(cluster, run_command, name, command)
+                  for command in COMMANDS]
   cluster.run("ganeti-virtio-rng clear --yes")
   differences = {}
   for command, born, ours in zip(COMMANDS, said[BORN], said[OURS]):
