@@ -139,14 +139,28 @@ def _translate(qfilter: Any, values: "Callable[[], Any]") -> Any:
   if not _is_right(op, operands):
     # luxid may read a pattern that Python doesn't: it is wrong without that.
     return ["&"] + [["?", _BORN]] * (op == "=~") + [[op, _BORN] + operands]
-  leaves = ([], []) # type: Tuple[List[Any], List[Any]]
+  uuids = ([], []) # type: Tuple[List[str], List[str]]
   for uuid, value in values():
     # In luxid, what has no value passes, and "!=" is the contrary of "=".
     passes = op != "!=" if value is None else _TESTS[op](value, operands[0])
-    leaves[bool(passes)].append(["=", "uuid", uuid])
-  (failing, passing) = leaves
+    uuids[bool(passes)].append(uuid)
+  (failing, passing) = uuids
   (op, fewer) = min(("!", failing), ("&", passing), key=lambda it: len(it[1]))
-  return [op, ["|"] + fewer]
+  return [op, _one_of(fewer)]
+
+
+def _one_of(uuids: "List[str]") -> "List[Any]":
+  """Makes a filter that these pass.
+
+  luxid compares an instance with each, unless it is not in the group's range.
+
+  """
+  uuids = sorted(uuids)
+  size = max(1, int(len(uuids) ** 0.5))
+  return ["|"] + [
+    ["&", [">=", "uuid", group[0]], ["<=", "uuid", group[-1]],
+     ["|"] + [["=", "uuid", uuid] for uuid in group]]
+    for group in (uuids[i:i + size] for i in range(0, len(uuids), size))]
 
 
 def _is_right(op: Any, operands: "List[Any]") -> bool:

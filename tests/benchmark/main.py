@@ -16,7 +16,7 @@ from benchmark import functions
 from benchmark import guests
 from benchmark import hook
 from benchmark import plots
-from benchmark import queries
+from benchmark import scale
 from benchmark import table
 from benchmark import turns
 from lab.cluster import Cluster
@@ -68,7 +68,7 @@ def main():
     lines += guests.rate_lines(*guests.measure_rate(cluster, progress))
     lines.append(guests.hotplug_line(*guests.measure_hotplug(cluster,
                                                              progress)))
-    lines += queries.lines(queries.measure(cluster, progress))
+    lines += scale.lines(scale.measure(cluster, deb, progress))
 
   where = table.machine()
   print("\n%s\n\n%s" % (where, table.render(lines)))

@@ -5,10 +5,12 @@
 
 """
 
+import copy
 import json
 import os
 import shlex
 import socket
+import uuid
 
 from pathlib import Path
 
@@ -158,6 +160,16 @@ class Cluster:
     path = self.master.root / "var/lib/ganeti/config.data"
     return json.loads(path.read_text())
 
+  def replace_configuration(self, config):
+    """Has Ganeti start with another one.
+
+    @type config: dict
+
+    """
+    self.run("/etc/init.d/ganeti stop")
+    self.run("cat > /var/lib/ganeti/config.data", input=json.dumps(config))
+    self.run("/etc/init.d/ganeti start")
+
   def start_node(self, deb=None, release=None, saved=None):
     """Starts one more node, which isn't part of the cluster yet.
 
@@ -277,6 +289,25 @@ class Cluster:
       for name in names]))
     self.run("gnt-instance batch-create /tmp/instances.json")
     return [Instance(self, name) for name in names]
+
+
+def copies(config, number):
+  """Returns a configuration with many copies of its first instance.
+
+  @type config: dict
+  @type number: int
+  @param number: how many instances it has in the end: web1.lab.test, ...
+  @rtype: dict
+
+  """
+  config = copy.deepcopy(config)
+  pattern = next(iter(config["instances"].values()))
+  config["instances"] = {}
+  for i in range(1, number + 1):
+    ident = str(uuid.uuid5(uuid.NAMESPACE_OID, str(i)))
+    config["instances"][ident] = copy.deepcopy(
+      dict(pattern, name="web%d.lab.test" % i, uuid=ident))
+  return config
 
 
 class Instance:
