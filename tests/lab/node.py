@@ -209,6 +209,21 @@ class Node:
       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
       encoding="utf-8", errors="replace")
 
+  def run_online(self, command):
+    """Runs a command that has the machine's network, and not the node's.
+
+    @type command: str
+    @param command: for the shell
+
+    """
+    result = subprocess.run(
+      [word for word in self._enter(command) if word != "--net"], check=False,
+      env={"PATH": _PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT, encoding="utf-8", errors="replace")
+    if result.returncode != 0:
+      raise CommandError("exit status %d on %s: %s\n%s" %
+                         (result.returncode, self.name, command, result.stdout))
+
   def shell(self):
     """Opens a shell on the node, or runs there what the standard input has.
 

@@ -18,7 +18,9 @@ FULL = {"tests/cluster/test_%s[]" % name for name in (
   "hotplug_faults.py::test_many_times", "many.py::test_forty_started_together",
   "storm.py::test_storm")
   } | {"tests/cluster/test_mixed_releases.py::test_migration[ganeti-%s]" % version
-       for version in ("3.0", "3.1")}
+       for version in ("3.0", "3.1")
+  } | {"tests/cluster/test_release_upgrade.py::test_%s" % name
+       for name in ("debian_13", "ganeti_there_and_back")}
 
 
 def collect(*options, releases=" ".join(RELEASES)):
