@@ -14,8 +14,6 @@ import subprocess
 
 import pytest
 
-from lab import cluster as lab_cluster
-from lab import node as lab_node
 from lab.expectations import PACKAGE
 from lab.expectations import daemons
 from lab.expectations import verify
@@ -239,48 +237,6 @@ def test_node_without_ganeti_daemon_util(bare_cluster, deb):
   assert "no daemon is restarted" in node.run("dpkg -i %s" % node.copy(deb)
                                               ).stdout
   assert status(node) == "ii"
-
-
-class SystemdNode(lab_node.Node):
-  """A node whose first process is systemd.
-
-  """
-  INIT = pathlib.Path(__file__).with_name("systemd_init")
-
-  def _enter(self, command):
-    result = super()._enter(command)
-    return result[:1] + ["--cgroup"] + result[1:]
-
-
-@pytest.fixture
-def systemd(monkeypatch):
-  """Makes the nodes of a test those of systemd.
-
-  """
-  monkeypatch.setattr(lab_cluster, "Node", SystemdNode)
-
-
-@pytest.mark.not_on("bullseye", "bookworm", "bookworm-backports",
-                    reason="Its base has no systemd")
-@pytest.mark.usefixtures("systemd")
-def test_control_group(bare_cluster, deb):
-  """A daemon that was restarted isn't in that of whoever called dpkg."""
-  cluster = bare_cluster(nodes=0)
-  node = cluster.start_node()
-  wait_for(lambda: node.run("systemctl is-system-running", check=False
-                            ).stdout == "running\n")
-  cluster.initialize()
-
-  def group(daemon):
-    return node.run("sed -n s/^0:://p /proc/$(cat /run/ganeti/%s.pid)/cgroup" %
-                    daemon).stdout.strip()
-
-  for command in ("dpkg -i %s" % node.copy(deb), REMOVE):
-    before = daemons(node)
-    node.run("systemd-run --scope --unit=installer sh -c '%s'" % command)
-    assert not set(before.items()) & set(daemons(node).items())
-    for daemon in ("ganeti-noded", "ganeti-rapi"):
-      assert re.match("/system[.]slice/run-.*[.]scope$", group(daemon))
 
 
 @pytest.fixture(scope="session")

@@ -430,7 +430,7 @@ class Instance:
     """
     result = self.cluster.run("gnt-instance list --no-headers -o oper_state %s"
                               % self.name)
-    return result.stdout.strip() == "running"
+    return {"Y": True, "N": False}[result.stdout.strip()]
 
   @property
   def _pidfile(self):

@@ -1,0 +1,103 @@
+# Copyright (C) 2026 the ganeti-virtio-rng authors
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Nodes whose first process is systemd, as on most machines."""
+
+import pathlib
+import re
+
+import pytest
+
+from lab import cluster as lab_cluster
+from lab import node as lab_node
+from lab.expectations import expect
+from lab.expectations import wait_for
+
+UNITS = pathlib.Path(__file__).with_name("systemd_units")
+
+DAEMONS = ("ganeti-noded", "ganeti-rapi")
+
+
+class SystemdNode(lab_node.Node):
+  """A node whose first process is systemd.
+
+  """
+  INIT = pathlib.Path(__file__).with_name("systemd_init")
+
+  def _enter(self, command):
+    result = super()._enter(command)
+    return result[:1] + ["--cgroup"] + result[1:]
+
+
+@pytest.fixture
+def node(bare_cluster, monkeypatch):
+  """One of no cluster yet, that has booted.
+
+  """
+  monkeypatch.setattr(lab_cluster, "Node", SystemdNode)
+  cluster = bare_cluster(nodes=0)
+  result = cluster.start_node()
+  result.cluster = cluster
+  wait_for(lambda: result.run("systemctl is-system-running", check=False
+                              ).stdout == "running\n")
+  return result
+
+
+def pids(node):
+  """Process id of each daemon.
+
+  """
+  return [node.run("pidof -x %s" % daemon).stdout.split()[0]
+          for daemon in DAEMONS]
+
+
+@pytest.mark.not_on("bullseye", "bookworm", "bookworm-backports",
+                    reason="Its base has no systemd")
+@pytest.mark.parametrize("units", [False, True], ids=["init script", "units"])
+def test_daemons_and_instances(node, deb, units):
+  """Daemons are restarted out of the control group of whoever called dpkg, and
+  what runs goes on.
+
+  """
+  cluster = node.cluster
+  if units:
+    node.run("sh %s" % node.copy(UNITS))
+  cluster.initialize()
+  web1 = cluster.add_instance("web1.lab.test", guest=False)
+
+  def restarts(command):
+    """Runs a command that does so, as a service: systemd kills what is left in
+    its control group.
+
+    """
+    (pid, before) = (web1.pid, pids(node))
+    node.run("systemd-run --quiet --service-type=oneshot sh -c '%s'" % command)
+    assert not set(before) & set(pids(node))
+    assert web1.pid == pid
+    assert web1.running
+
+  install = "dpkg -i %s" % node.copy(deb)
+  remove = "DEBIAN_FRONTEND=noninteractive dpkg -r ganeti-virtio-rng"
+  for command in (install, "systemctl restart ganeti.service", install, remove,
+                  install):
+    restarts(command)
+    if command in (install, remove):
+      for daemon, pid in zip(DAEMONS, pids(node)):
+        group = node.run("sed -n s/^0:://p /proc/%s/cgroup" % pid).stdout
+        assert re.match("/system[.]slice/%s$" % (
+          daemon + "[.]service" if units else "run-.*[.]scope"), group)
+    else:
+      web1.reboot("hard") # by a daemon that systemd has started
+    if command != remove:
+      node.run("ganeti-virtio-rng check")
+  expect(web1, "/dev/random")
+
+  node.run("mv /var/lib/ganeti/server.pem /tmp && systemctl restart ganeti",
+           check=False)
+  result = node.run("ganeti-virtio-rng check", check=False)
+  assert "ganeti-noded: ERROR: does not run; run '" in result.stdout
+  node.run("mv /tmp/server.pem /var/lib/ganeti")
+  [command] = re.findall("run '(.* start ganeti-noded)'", result.stdout)
+  node.run(command)
+  node.run("ganeti-virtio-rng check")
+  expect(web1, "/dev/random")
