@@ -38,7 +38,8 @@ _ELSEWHERE_BY_NAME = frozenset([
   "mc146818rtc", "ne2k_isa", "nvdimm", "pc-dimm", "pc-testdev", "pvpanic",
   "ramfb", "sb16", "sga", "ufs-lu", "virtio-pmem", "vmbus-bridge",
   "vmclock", "vmcoreinfo", "vmgenid", "vmmouse"])
-_ON_PCI_ALL_THE_SAME = ("usb-ehci", "xen-platform", "xen-pvdevice")
+_ON_PCI_ALL_THE_SAME = ("usb-ehci", "xen-pci-passthrough", "xen-platform",
+                        "xen-pvdevice")
 
 #: Sound cards on the bus; -soundhw takes a list of them, or "all"
 _SOUND_CARDS = ("ac97", "es1370", "hda", "virtio")
