@@ -302,7 +302,7 @@ def test_name_is_taken(web1):
   """QEMU refuses the device; the backend goes, and the runtime is as before."""
   before = saved(web1).read_bytes()
   web1.qmp("device_add", driver="virtio-serial-pci", id=IDENT, addr="0x1d")
-  expect_failure(web1, plug(web1), "Duplicate device ID '%s'" % IDENT)
+  expect_failure(web1, plug(web1), "Duplicate (device )?ID '%s'" % IDENT)
   assert saved(web1).read_bytes() == before
   assert devices(web1) == [[], ["child<virtio-serial-pci>"]]
   web1.qmp("device_del", id=IDENT)
@@ -332,6 +332,8 @@ for value in sys.stdin:
 """
 
 
+@pytest.mark.not_on("bullseye", reason="QEMU 5.2 keeps the id of what was"
+                    " ejected for a moment")
 @pytest.mark.full
 def test_many_times(node, web1):
   """What the guest has ejected is plugged in again; nothing of it stays."""
@@ -341,7 +343,7 @@ def test_many_times(node, web1):
     for turn in range(50):
       plugs.stdin.write(("random\n", "urandom\n")[turn % 2])
       plugs.stdin.flush()
-      assert plugs.stdout.readline() == "done\n"
+      assert plugs.stdout.readline() == "done\n", plugs.stderr.read()
       web1.guest.run(EJECT.format(SLOT))
       wait_for(lambda: not devices(web1)[1])
       usage = (node.root / ("proc/%d/smaps_rollup" % web1.pid)).read_text()
