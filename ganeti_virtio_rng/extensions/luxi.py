@@ -152,7 +152,7 @@ def _translate(qfilter: Any, values: "Callable[[], Any]") -> Any:
 def _one_of(uuids: "List[str]") -> "List[Any]":
   """Makes a filter that these pass.
 
-  luxid compares an instance with each, unless it is not in the group's range.
+  luxid compares an instance with those of a group only in the group's range.
 
   """
   uuids = sorted(uuids)

@@ -28,7 +28,7 @@ _TIMES = 2
 _WORDS = {True: {"PARAM": "virtio_rng", "LOW": "off", "MID": "random"},
           False: {"PARAM": "disk_cache", "LOW": "none", "MID": "writeback"}}
 
-#: Where no instance has a value of its own: to verify one takes Ganeti 30 ms
+#: Where one instance has a value of its own: to verify each takes Ganeti 30 ms
 _VERIFY = ("All is verified", "gnt-cluster verify", 1.1)
 
 #: Where each second one has one; with the limits
@@ -92,7 +92,7 @@ def _with_values(config, installed, every):
   """A configuration where the cluster, each OS and some instances have one.
 
   @type every: int
-  @param every: the how manieth instances have one
+  @param every: each instance of so many has one, beginning with the first
 
   """
   name, low, mid = _WORDS[installed].values()

@@ -100,10 +100,10 @@ def add(cluster):
   """
   with contextlib.ExitStack() as stack:
 
-    def _add(name, *args, **kwargs):
-      instance = Instance(cluster, name)
+    def _add(name, *args, guest=True, **kwargs):
+      instance = Instance(cluster, name, guest)
       stack.callback(instance.remove) # it may be there, and not start
-      cluster.add_instance(name, *args, **kwargs)
+      cluster.add_instance(name, *args, guest=guest, **kwargs)
       return instance
 
     yield _add

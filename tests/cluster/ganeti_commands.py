@@ -28,6 +28,7 @@ def run(words, output):
   """Does what the script of that name does, in a child.
 
   """
+  os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
   for descriptor in 1, 2:
     os.dup2(output, descriptor)
   sys.argv = words
@@ -50,4 +51,4 @@ for line in sys.stdin:
       run(shlex.split(line), said.fileno())
     (_, state) = os.waitpid(child, 0)
     said.seek(0)
-    print(json.dumps([os.WEXITSTATUS(state), said.read()]), flush=True)
+    print(json.dumps([os.waitstatus_to_exitcode(state), said.read()]), flush=True)

@@ -30,6 +30,9 @@ def test_master_failover(bare_cluster, deb):
   assert ("not the master" in
           first.run("ganeti-virtio-rng clear", check=False).stderr)
   assert web1.name in second.run("ganeti-virtio-rng clear --dry-run").stdout
+  first.run("gnt-cluster master-failover --yes-do-it")
+  assert "virtio_rng: urandom" in cluster.run("gnt-instance info %s" %
+                                              web1.name).stdout
 
 
 @pytest.mark.long

@@ -138,8 +138,9 @@ def test_qemu_without_the_device(cluster, add, missing):
                marks=[pytest.mark.each_release, pytest.mark.not_on(
                  "bullseye", reason="QEMU 5.2 reads no JSON here")]),
   ])
-def test_generator_in_kvm_extra(cluster, web1, kvm_extra):
+def test_generator_in_kvm_extra(cluster, add, kvm_extra):
   """It stays, alone, and the node daemon's log says so."""
+  web1 = add("web1.lab.test", start=False, guest="rng0" in kvm_extra)
   value = kvm_extra.replace(",", "\\,")
   if cluster.version != "3.0": # which reads it as a shell does
     value = value.replace("{", "'{").replace("}", "}'")
@@ -149,6 +150,9 @@ def test_generator_in_kvm_extra(cluster, web1, kvm_extra):
   assert kvm_extra in argv
   assert LIMIT not in argv
   assert list(pci(web1).values()).count(RNG) == 1
+  if web1.boots:
+    available = web1.guest.run("cat /sys/class/misc/hw_random/rng_available")
+    assert set(available.split()) - {"none"} == {"virtio_rng.0"}
   log = (web1.node.root / "var/log/ganeti/node-daemon.log").read_text()
   assert ("KVM: kvm_extra already adds a virtio-rng device to instance"
           " web1.lab.test, ignoring virtio_rng=random") in log

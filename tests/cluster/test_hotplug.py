@@ -63,7 +63,7 @@ def expect_plugged(instance, source, slot=SLOT):
     {"source": source, "max_bytes": "1024", "period": "1000",
      "id": "virtio_rng0", "slot": slot, "from": "virtio_rng"}]
   assert row["hotplug"] is None
-  if "-kernel" in instance.argv():
+  if instance.boots:
     wait_for(lambda: instance.guest.run(CURRENT) == "virtio_rng.0\n")
 
 
@@ -97,7 +97,7 @@ def test_guest_that_was_never_seeded(cluster, add, never_seeded):
     web1.migrate()
     assert web1.node == node
     expect_plugged(web1, "/dev/random")
-  for kind in "soft", "hard":
+  for kind in "soft", "full":
     web1.reboot(kind)
     expect(web1, "/dev/random")
 
@@ -247,7 +247,10 @@ def test_where_a_start_would_not_put_it(cluster, add):
 
 @pytest.mark.parametrize("kernel_args, command", [
   ("quiet", None),
-  ("quiet", "while :; do :; done > /dev/null 2>&1 &"),
+  pytest.param("quiet", "while :; do :; done > /dev/null 2>&1 &",
+               marks=pytest.mark.not_on("bullseye", reason="The processor that"
+                                        " QEMU 5.2 emulates leaves its monitor"
+                                        " no time")),
   ("acpiphp.disable=1", "true"),
   ], ids=["boots", "busy", "without hot-plug"])
 def test_guest(add, kernel_args, command):
@@ -322,6 +325,7 @@ def test_failover(cluster, add):
   expect(web1, "/dev/urandom")
 
 
+@pytest.mark.each_release
 def test_mixed_cluster(bare_cluster, deb):
   """A node without the package takes what was plugged, and can't plug."""
   cluster = bare_cluster(nodes=2)

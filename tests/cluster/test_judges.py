@@ -65,7 +65,7 @@ def test_unit_tests_of_ganeti(release, deb, progress):
 
 
 @pytest.mark.long
-def test_burnin(cluster, release):
+def test_burnin(cluster, release, request):
   """Once with each value.
 
   Nobody looks into the guests: there is no kernel, and so no ACPI to stop it.
@@ -76,6 +76,8 @@ def test_burnin(cluster, release):
     if "FancyURLopener" in result.stderr:
       pytest.skip("Ganeti 3.1's burn-in tool needs a Python before 3.14")
   cluster.master.start_daemons("confd") # which it asks
+  request.addfinalizer(lambda: cluster.run(
+    "/usr/lib/ganeti/daemon-util stop ganeti-confd"))
   for value in ("off", "random", "urandom"):
     output = cluster.run(
       "/usr/lib/ganeti/tools/burnin -n node1.lab.test,node2.lab.test"

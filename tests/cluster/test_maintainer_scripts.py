@@ -348,7 +348,7 @@ def test_upgrade_step_by_step(bare_cluster, deb, old_deb):
       looked += 1
       result = node.run("python3 -c 'print(1)'")
       assert (result.stdout, result.stderr) == ("1\n", ""), steps[-1]
-      assert node.run("gnt-cluster --version").stderr == "", steps[-1]
+      assert node.run("gnt-cluster info").stderr == "", steps[-1]
     node.run("pkill -CONT -x dpkg")
   assert process.returncode == 0, process.communicate()
   process.communicate()

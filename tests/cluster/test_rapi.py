@@ -14,6 +14,7 @@ from lab.expectations import table
 CLIENT = pathlib.Path(__file__).with_name("rapi_client.py")
 
 
+@pytest.mark.each_release # it must be asked to hot-plug, or not
 @pytest.mark.usefixtures("rapi_user")
 def test_remote_api(cluster):
   unchecked = "ip_check name_check" if cluster.unchecked else ""

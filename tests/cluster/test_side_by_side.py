@@ -198,7 +198,9 @@ def run_command(cluster):
     def _run(command):
       runner.stdin.write(command + "\n")
       runner.stdin.flush()
-      return json.loads(runner.stdout.readline())
+      line = runner.stdout.readline()
+      assert line, runner.stderr.read()
+      return json.loads(line)
 
     yield _run
     runner.stdin.close()

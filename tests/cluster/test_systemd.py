@@ -10,13 +10,11 @@ import pytest
 
 from lab import cluster as lab_cluster
 from lab import node as lab_node
+from lab.expectations import daemons
 from lab.expectations import expect
 from lab.expectations import wait_for
 
 UNITS = pathlib.Path(__file__).with_name("systemd_units")
-
-DAEMONS = ("ganeti-noded", "ganeti-rapi")
-
 
 class SystemdNode(lab_node.Node):
   """A node whose first process is systemd.
@@ -43,14 +41,6 @@ def node(bare_cluster, monkeypatch):
   return result
 
 
-def pids(node):
-  """Process id of each daemon.
-
-  """
-  return [node.run("pidof -x %s" % daemon).stdout.split()[0]
-          for daemon in DAEMONS]
-
-
 @pytest.mark.not_on("bullseye", "bookworm", "bookworm-backports",
                     reason="Its base has no systemd")
 @pytest.mark.parametrize("units", [False, True], ids=["init script", "units"])
@@ -70,11 +60,15 @@ def test_daemons_and_instances(node, deb, units):
     its control group.
 
     """
-    (pid, before) = (web1.pid, pids(node))
+    (pid, before) = (web1.pid, daemons(node))
     node.run("systemd-run --quiet --service-type=oneshot sh -c '%s'" % command)
-    assert not set(before) & set(pids(node))
-    assert web1.pid == pid
+    # Units count as started before their daemons answer.
+    wait_for(lambda: node.run("cd /run/ganeti && ls ganeti-noded.pid"
+                              " ganeti-rapi.pid", check=False).returncode == 0)
+    assert not set(before.items()) & set(daemons(node).items())
+    wait_for(lambda: web1.running is not None)
     assert web1.running
+    assert web1.pid == pid
 
   install = "dpkg -i %s" % node.copy(deb)
   remove = "DEBIAN_FRONTEND=noninteractive dpkg -r ganeti-virtio-rng"
@@ -82,10 +76,11 @@ def test_daemons_and_instances(node, deb, units):
                   install):
     restarts(command)
     if command in (install, remove):
-      for daemon, pid in zip(DAEMONS, pids(node)):
-        group = node.run("sed -n s/^0:://p /proc/%s/cgroup" % pid).stdout
+      for daemon, pid in daemons(node).items():
+        group = node.run("sed -n s/^0:://p /proc/%s/cgroup" % pid.strip()
+                         ).stdout
         assert re.match("/system[.]slice/%s$" % (
-          daemon + "[.]service" if units else "run-.*[.]scope"), group)
+          "ganeti-%s[.]service" % daemon if units else "run-.*[.]scope"), group)
     else:
       web1.reboot("hard") # by a daemon that systemd has started
     if command != remove:
@@ -99,5 +94,6 @@ def test_daemons_and_instances(node, deb, units):
   node.run("mv /tmp/server.pem /var/lib/ganeti")
   [command] = re.findall("run '(.* start ganeti-noded)'", result.stdout)
   node.run(command)
-  node.run("ganeti-virtio-rng check")
+  wait_for(lambda: node.run("ganeti-virtio-rng check", check=False
+                            ).returncode == 0)
   expect(web1, "/dev/random")

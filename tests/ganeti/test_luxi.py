@@ -308,6 +308,26 @@ def test_some_filters(client, fields, qfilter, left):
   assert queries[0][2] is None
 
 
+def test_groups_of_uuids(connect):
+  """Of a long list, each instance is compared with a few."""
+  instances = [make("i%d" % i, virtio_rng=("off", "random")[i % 2])
+               for i in range(100)]
+  for i, instance in enumerate(instances):
+    instance["uuid"] = [0, "%02d" % (37 * i % 100)] # in another order
+  client = connect(instances)
+  response = client.Query("instance", ["name"], ["=", FIELD, "random"])
+  assert [row[0][1] for row in response.data] == [
+    "i%d" % i for i in range(1, 100, 2)]
+  (_, (_, *groups)) = client.asked[-1][2]
+  assert len(groups) == 8 # of seven
+  for (_, least, most, (_, *leaves)) in groups:
+    operands = [operand for (_, _, operand) in leaves]
+    assert len(operands) <= 7
+    assert [least, most] == [[">=", "uuid", operands[0]],
+                             ["<=", "uuid", operands[-1]]]
+    assert operands == sorted(operands)
+
+
 @pytest.mark.parametrize("operand", ["off", "random"])
 def test_fewer_uuids(connect, operand):
   client = connect([make("i%d" % i, virtio_rng="random" if i else "off")

@@ -20,7 +20,7 @@ import subprocess
 from pathlib import Path
 
 
-#: Where bases are kept from one run to the next
+#: Where they are kept from one run to the next
 CACHE = Path("/var/cache/ganeti-virtio-rng")
 
 #: What mmdebstrap runs in between; each file says what it does

@@ -46,11 +46,6 @@ _NEEDS_EARLY_STOP = ("bullseye", "bookworm", "bookworm-backports")
 _CONTROL = "run/ganeti/kvm-hypervisor"
 
 
-#: All that decides what is saved of a cluster, besides its nodes' base
-_RECIPE = [Path(__file__), Path(__file__).with_name("node.py"),
-           Path(__file__).with_name("node_boot"), Node.INIT]
-
-
 class Cluster:
   """A cluster, to be used as a context manager or closed in the end.
 
@@ -69,10 +64,10 @@ class Cluster:
     @type progress: callable
     @param progress: called with a line of text before each slow step
     @type quick: bool
-    @param quick: whether it is a saved one, whose nodes had been shut down, and
-        takes less time than by Ganeti's defaults: confd and mond don't run,
+    @param quick: whether it takes less time than by Ganeti's defaults: it is a
+        saved one, if it has nodes, of which confd and mond are not started;
         node daemons don't lock their memory, which their child for each
-        request would copy, and no node but the master is sent the
+        request would copy; and no node but the master is sent the
         configuration and each change of a job
 
     """
@@ -112,9 +107,13 @@ class Cluster:
           node.save(path / node.name)
 
     system = base.node_base(self._release, self._progress)
-    recipe = [path.read_bytes() for path in _RECIPE]
+    here = Path(__file__)
+    recipe = b"".join(path.read_bytes() for path in (
+      here, here.with_name("node.py"), here.with_name("node_boot"), Node.INIT))
+    # A base that was deleted and made anew is another one of that name.
+    made = system.stat().st_ctime_ns
     return base.cached("%s-%d-nodes" % (self._release, nodes),
-                       b"".join(recipe) + bytes(system), build)
+                       recipe + b"%s %d" % (bytes(system), made), build)
 
   def initialize(self):
     """Makes a cluster of the nodes.
@@ -183,8 +182,8 @@ class Cluster:
 
     """
     name = "node%d.lab.test" % (len(self.nodes) + 1)
-    node = Node(release or self._release, name, _HOSTS[name], self._rack, _HOSTS,
-                self._progress, saved and saved / name)
+    node = Node(release or self._release, name, _HOSTS[name], self._rack,
+                _HOSTS, self._progress, saved and saved / name)
     self.nodes.append(node)
     node.run("mkdir -p /srv/ganeti/file-storage && ls -d /srv/ganeti/*storage"
              " > /etc/ganeti/file-storage-paths")
@@ -269,7 +268,7 @@ class Cluster:
     self.run("gnt-instance add -t diskless -o noop+default"
              " -B memory=128,vcpus=1 -n %s %s %s %s" %
              ((node or self.master).name, self.unchecked, options, name))
-    return Instance(self, name)
+    return Instance(self, name, guest)
 
   def add_instances(self, names, memory):
     """Creates many instances on the master node, in one go.
@@ -313,10 +312,13 @@ def copies(config, number):
 class Instance:
   """An instance, running or not.
 
+  @ivar boots: whether it has a guest to boot
+
   """
-  def __init__(self, cluster, name):
+  def __init__(self, cluster, name, boots=True):
     self.cluster = cluster
     self.name = name
+    self.boots = boots
 
   @property
   def node(self):
@@ -425,12 +427,12 @@ class Instance:
 
   @property
   def running(self):
-    """Whether Ganeti says that it runs.
+    """Whether Ganeti says that it runs; None if it can't tell.
 
     """
     result = self.cluster.run("gnt-instance list --no-headers -o oper_state %s"
                               % self.name)
-    return {"Y": True, "N": False}[result.stdout.strip()]
+    return {"Y": True, "N": False}.get(result.stdout.strip())
 
   @property
   def _pidfile(self):

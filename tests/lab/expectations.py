@@ -161,7 +161,8 @@ def expect(instance, source, slot=SLOT):
     assert instance.qmp("qom-get", path="/objects/virtio_rng0",
                         property="filename") == source
 
-  if "-kernel" in argv:
+  assert ("-kernel" in argv) == instance.boots
+  if instance.boots:
     seen = instance.guest.run(CURRENT + "; grep -l 0x1005"
                               " /sys/bus/pci/devices/*/device || true").split()
     if source is None:

@@ -216,10 +216,12 @@ class Node:
     @param command: for the shell
 
     """
+    shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
     result = subprocess.run(
       [word for word in self._enter(command) if word != "--net"], check=False,
-      env={"PATH": _PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT, encoding="utf-8", errors="replace")
+      env=dict(os.environ, PATH=_PATH), stdin=subprocess.DEVNULL, timeout=600,
+      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+      errors="replace")
     if result.returncode != 0:
       raise CommandError("exit status %d on %s: %s\n%s" %
                          (result.returncode, self.name, command, result.stdout))
