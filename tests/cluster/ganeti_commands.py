@@ -51,4 +51,5 @@ for line in sys.stdin:
       run(shlex.split(line), said.fileno())
     (_, state) = os.waitpid(child, 0)
     said.seek(0)
-    print(json.dumps([os.waitstatus_to_exitcode(state), said.read()]), flush=True)
+    answer = [os.waitstatus_to_exitcode(state), said.read()]
+    print(json.dumps(answer), flush=True)

@@ -81,7 +81,7 @@ def test_shutdown_by_the_guest(add):
   """The guest honours ACPI, so this is no pulled plug."""
   web1 = add("web1.lab.test")
   web1.shut_down()
-  assert not web1.running
+  assert web1.running is False
   web1.start()
   expect(web1, "/dev/random")
 

@@ -131,7 +131,7 @@ def test_refused_values(cluster, web1, value, error):
       assert "'virtio_rng'" in result.stderr
   assert cluster.configuration["cluster"] == before["cluster"]
   assert cluster.configuration["instances"] == before["instances"]
-  assert not web1.running
+  assert web1.running is False
 
 
 def test_off_that_is_no_string(cluster, web1):
@@ -142,7 +142,7 @@ def test_off_that_is_no_string(cluster, web1):
     assert result.returncode == 1
     assert NAMES_ALL in result.stderr
   assert values(cluster) == []
-  assert not web1.running
+  assert web1.running is False
 
 
 @pytest.mark.each_release

@@ -103,7 +103,8 @@ def test_debian_13(cluster, web1):
   assert "hotplug:done" in web2.hotplug("-H virtio_rng=random").stdout
   for instance in web1, web2:
     instance.migrate()
-  assert table(web2.node, web2.name)
+  [line] = table(web2.node, web2.name)
+  assert "/dev/random 1024 B/1000 ms virtio_rng0 0xb virtio_rng" in line
   expect(web1, "/dev/urandom")
   web1.reboot("hard")
   expect(web1, "/dev/urandom")

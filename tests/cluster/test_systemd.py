@@ -19,6 +19,7 @@ pytestmark = pytest.mark.xdist_group("systemd")
 
 UNITS = pathlib.Path(__file__).with_name("systemd_units")
 
+
 class SystemdNode(lab_node.Node):
   """A node whose first process is systemd.
 
