@@ -41,6 +41,7 @@ RELEASES = {
 _PACKAGES = [
   "ganeti", "qemu-system-x86", "iproute2", "procps", "socat", "fping",
   "openssh-server", "mount", "busybox-static",
+  "bsdutils", # script; no longer in each Debian since sid
   "strace", # kills a process at the system call that a test wants
   # for Ganeti's unit tests
   "python3-mock", "python3-pytest", "python3-yaml",
