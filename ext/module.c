@@ -43,19 +43,6 @@ static PyObject *set_bad_value(PyObject *value)
     return NULL;
 }
 
-static void set_wrong_device(const struct virtio_rng_source *source)
-{
-    PyObject *error;
-
-    error = PyObject_CallFunction(PyExc_OSError, "iss", ENODEV,
-                                  "Not Linux's random number generator",
-                                  source->device);
-    if (error) {
-        PyErr_SetObject(PyExc_OSError, error);
-        Py_DECREF(error);
-    }
-}
-
 /*
  * The exception for a status that is not VIRTIO_RNG_OK; returns NULL.  The
  * argument is the one that the status blames, if it blames one.
@@ -64,6 +51,8 @@ static PyObject *set_error(enum virtio_rng_status status,
                            const struct virtio_rng_source *source,
                            PyObject *argument)
 {
+    PyObject *error;
+
     switch (status) {
     case VIRTIO_RNG_BAD_SLOT:
         PyErr_Format(PyExc_ValueError,
@@ -72,7 +61,13 @@ static PyObject *set_error(enum virtio_rng_status status,
                      VIRTIO_RNG_PARAMETER, VIRTIO_RNG_MAX_PCI_SLOT, argument);
         break;
     case VIRTIO_RNG_WRONG_DEVICE:
-        set_wrong_device(source);
+        error = PyObject_CallFunction(PyExc_OSError, "iss", ENODEV,
+                                      "Not Linux's random number generator",
+                                      source->device);
+        if (error) {
+            PyErr_SetObject(PyExc_OSError, error);
+            Py_DECREF(error);
+        }
         break;
     case VIRTIO_RNG_OK: /* not asked for */
     case VIRTIO_RNG_ERRNO:

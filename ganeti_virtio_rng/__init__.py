@@ -23,7 +23,6 @@ def _check_complete(path: str) -> None:
   process (SIGBUS) that reads past the end of the file. The section headers,
   which linkers write last, tell where the end was (ELF, System V ABI).
 
-  @type path: str
   @raise ImportError: when there is less of it than there was
 
   """
@@ -45,7 +44,6 @@ _spec = importlib.machinery.PathFinder.find_spec("ganeti_virtio_rng._core",
 if _spec is not None and _spec.origin is not None:
   _check_complete(_spec.origin)
 
-# pylint: disable=C0413
 from ganeti_virtio_rng._core import (DEFAULT, HV_VIRTIO_RNG, MAX_BYTES, PERIOD,
   VALUES, build_argv, check, check_source, read_options)
 

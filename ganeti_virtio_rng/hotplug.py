@@ -33,7 +33,6 @@ def plug(kvm: Any, instance: Any) -> str:
   @type kvm: L{hv_kvm.KVMHypervisor}
   @type instance: L{objects.Instance}
   @param instance: with all of its hypervisor parameters
-  @rtype: str
   @return: why there was nothing to do; empty if it has been plugged
   @raise errors.HypervisorError: why it could not be
 
@@ -46,7 +45,6 @@ def plug(kvm: Any, instance: Any) -> str:
       return _describe(value, generators)
     argv = plan(execute, kvm, name, value)
 
-  # pylint: disable=W0212
   before = kvm._ReadKVMRuntime(name)
   runtime = kvm._LoadKVMRuntime(instance, before)
   runtime[0][:] = _without_ours(runtime) + argv
@@ -90,7 +88,6 @@ def plan(execute: running.Execute, kvm: Any, name: str,
   It goes by what the instance was started with, and by what QEMU has now.
 
   @param execute: see L{running.monitor}
-  @rtype: list of str
   @return: as arguments of a command line
   @raise errors.HypervisorError: why nothing can be plugged
 
@@ -115,7 +112,6 @@ def plan(execute: running.Execute, kvm: Any, name: str,
   except (TypeError, ValueError) as err:
     refuse("%s", err)
 
-  # pylint: disable=W0212
   saved = kvm._ReadKVMRuntime(name)
   try:
     runtime = kvm._LoadKVMRuntime(None, saved)

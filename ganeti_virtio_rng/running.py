@@ -37,7 +37,6 @@ def monitor(kvm: Any, name: str) -> "Iterator[Execute]":
   one waits, as Ganeti does, for five seconds.
 
   @type kvm: L{hv_kvm.KVMHypervisor}
-  @type name: str
   @return: a function that takes a command of QMP and a dict of arguments, and
       returns the answer
   @raise errors.HypervisorError: when QEMU does not answer, or with an error
@@ -45,7 +44,6 @@ def monitor(kvm: Any, name: str) -> "Iterator[Execute]":
   """
   from ganeti import errors
   from ganeti.hypervisor.hv_kvm import monitor as ganeti_monitor
-  # pylint: disable=W0212
   connection = ganeti_monitor.QmpConnection(kvm._InstanceQmpMonitor(name))
 
   def call(function: "Callable[..., Any]", *args: Any) -> Any:
@@ -72,8 +70,6 @@ def generators(execute: Execute, kvm: Any, name: str) -> List[Dict[str, Any]]:
 
   @param execute: see L{monitor}
   @type kvm: L{hv_kvm.KVMHypervisor}
-  @type name: str
-  @rtype: list of dict
   @return: C{source}, the host's file, else the type of the backend or, where
       there is none, of the device; C{max_bytes} (None: unlimited) and
       C{period}, both as text; C{id}, of the backend if it has one, or else of
@@ -143,7 +139,6 @@ def _is_ours(generator: Dict[str, Any], has_our_id: bool, kvm: Any,
     return False
   from ganeti import errors
   try:
-    # pylint: disable=W0212
     (kvm_cmd, _, hvparams) = json.loads(kvm._ReadKVMRuntime(name))[:3]
   except (errors.HypervisorError, LookupError, TypeError, ValueError):
     return has_our_id # nor can Ganeti use it
@@ -157,8 +152,6 @@ def kvm_extra_words(hvparams: Dict[str, Any]) -> List[str]:
   """Returns what kvm_extra may have added to a command line."""
   extra = hvparams.get("kvm_extra") or ""
   words = extra.split(" ") # as Ganeti 3.0 does; 3.1 does it as a shell
-  try:
+  with contextlib.suppress(ValueError):
     words += shlex.split(extra)
-  except ValueError:
-    pass
   return list(words)

@@ -40,7 +40,7 @@ def _releases(config):
   @rtype: list of str
 
   """
-  from lab.base import RELEASES # pylint: disable=C0415
+  from lab.base import RELEASES
   if "LAB_RELEASES" in os.environ:
     return os.environ["LAB_RELEASES"].split()
   return list(RELEASES) if config.option.full else ["bookworm", "trixie"]

@@ -15,9 +15,7 @@ from ganeti_virtio_rng.cli import check, clear, node, status
 def main(argv: Optional[List[str]] = None) -> int:
   """Runs the command.
 
-  @type argv: list of str or None
   @param argv: its arguments; None: those of the process
-  @rtype: int
   @return: exit status: 0, or 1 for a failure or a problem; wrong arguments
       make it 2
 
@@ -29,7 +27,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     print("Failure: %s" % err, file=sys.stderr)
   except KeyboardInterrupt:
     print("Interrupted", file=sys.stderr)
-  except Exception as err: # pylint: disable=W0703
+  except Exception as err:
     # Ganeti's errors, such as a master daemon that doesn't run
     if "ganeti.constants" not in sys.modules:
       raise

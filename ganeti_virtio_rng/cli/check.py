@@ -52,12 +52,7 @@ _OFF = "set %s to '%s' where this node is used" % (HV_VIRTIO_RNG, VALUES[0])
 
 
 def check(args: argparse.Namespace) -> int:
-  """Prints what was found.
-
-  @rtype: int
-  @return: 1 if there is a problem
-
-  """
+  """Prints what was found, and returns 1 if there is a problem."""
   findings = list(_findings())
   if args.json:
     json.dump([finding._asdict() for finding in findings], sys.stdout, indent=2)

@@ -94,7 +94,6 @@ def _take_out(config: _Config) -> None:
 def _clear(printed: List[str]) -> None:
   """Takes the values out, in one write of the configuration.
 
-  @type printed: list of str
   @param printed: the commands that the user has seen
 
   """
@@ -157,12 +156,7 @@ def _clear(printed: List[str]) -> None:
 
 
 def clear(args: argparse.Namespace) -> int:
-  """Runs the command.
-
-  @rtype: int
-  @return: 0
-
-  """
+  """Runs the command."""
   node.import_ganeti()
   from ganeti import _constants, cli, errors, pathutils, wconfd
   from ganeti.rpc import transport

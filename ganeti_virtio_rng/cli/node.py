@@ -33,7 +33,6 @@ def _command() -> str:
 def ganeti_path() -> List[str]:
   """Returns where Ganeti's modules are: beside its commands.
 
-  @rtype: list of str
   @return: a folder; none where they are among Python's own, or nowhere
 
   """
@@ -59,7 +58,7 @@ def import_ganeti() -> None:
   """
   sys.path[:0] = ganeti_path()
   try:
-    import ganeti.constants # pylint: disable=W0611
+    import ganeti.constants
   except ImportError as err:
     raise Failure("Ganeti is not installed on this node: %s" % err)
 
@@ -98,11 +97,7 @@ def has_kvm() -> bool:
 
 
 def read_config() -> Optional[Any]:
-  """Reads the configuration, where the node has it.
-
-  @rtype: L{objects.ConfigData} or None
-
-  """
+  """Returns L{objects.ConfigData}; None where the node doesn't have it."""
   from ganeti import objects, pathutils
   try:
     with open(pathutils.CLUSTER_CONF_FILE) as config_file:
@@ -114,7 +109,6 @@ def read_config() -> Optional[Any]:
 def used_values() -> Optional[Set[str]]:
   """Returns the values that instances have, or would have if they were new.
 
-  @rtype: set of str or None
   @return: None on a node that does not have the configuration
 
   """
@@ -133,7 +127,6 @@ def used_values() -> Optional[Set[str]]:
 def is_master() -> bool:
   """Whether this node is the master of its cluster.
 
-  @rtype: bool
   @raise Failure: when it belongs to none
 
   """

@@ -18,12 +18,7 @@ _FIELDS = ("instance", "configured", "source", "rate", "id", "slot", "from",
 
 
 def status(args: argparse.Namespace) -> int:
-  """Prints a table of the instances that run on this node.
-
-  @rtype: int
-  @return: 0
-
-  """
+  """Prints a table of the instances that run on this node."""
   node.import_ganeti()
   from ganeti import constants, errors, hypervisor
   from ganeti_virtio_rng import hotplug
@@ -70,7 +65,6 @@ def _hotplug_option() -> str:
 def _names(wanted: List[str], all_names: List[str]) -> List[str]:
   """Returns the names of the instances to show, sorted.
 
-  @type wanted: list of str
   @param wanted: which ones; none for all, and the first part of a name may do,
       as in all of Ganeti's commands
 
@@ -88,7 +82,6 @@ def _names(wanted: List[str], all_names: List[str]) -> List[str]:
 def _configured_values() -> "Optional[Dict[str, Tuple[Any, str]]]":
   """Reads the configuration's values.
 
-  @rtype: dict or None
   @return: of each KVM instance the value that holds, None where there is none
       at all, and what was said of it; None on a node that does not have the
       configuration
@@ -107,12 +100,7 @@ def _configured_values() -> "Optional[Dict[str, Tuple[Any, str]]]":
 
 def _differs(value: Optional[str],
              generators: Optional[List[Dict[str, Any]]]) -> Optional[bool]:
-  """Whether an instance has not what its value says.
-
-  @rtype: bool or None
-  @return: None if nobody can tell
-
-  """
+  """Whether an instance lacks what its value says; None: nobody can tell."""
   if value is None or generators is None:
     return None
   ours = [generator["source"] for generator in generators

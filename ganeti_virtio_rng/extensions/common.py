@@ -8,8 +8,6 @@ asked for when an instance is added or imported.
 
 """
 
-# pylint: disable=C0103
-
 from typing import Any, Callable, Dict, List, Tuple
 
 from ganeti_virtio_rng import HV_VIRTIO_RNG

@@ -20,6 +20,6 @@ def extend(constants: Any) -> "Tuple[Any, Dict[str, Any]]":
   names["HV_VIRTIO_RNG"] = HV_VIRTIO_RNG
   names["HT_VALID_VIRTIO_RNG_TYPES"] = frozenset(VALUES)
   names["HVS_PARAMETERS"] = constants.HVS_PARAMETERS | {HV_VIRTIO_RNG}
-  names["HVS_PARAMETER_TYPES"] = dict(constants.HVS_PARAMETER_TYPES)
-  names["HVS_PARAMETER_TYPES"][HV_VIRTIO_RNG] = constants.VTYPE_STRING
+  names["HVS_PARAMETER_TYPES"] = {**constants.HVS_PARAMETER_TYPES,
+                                  HV_VIRTIO_RNG: constants.VTYPE_STRING}
   return constants, names

@@ -3,12 +3,11 @@
 
 """Extends ganeti.hypervisor.hv_kvm: checks the parameter, adds the device."""
 
-# pylint: disable=C0103
-
 import logging
 import os
 import time
 
+# Types that take time to make are in quotes, here and in the other extensions.
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ganeti import constants, errors, pathutils, utils
@@ -19,33 +18,19 @@ from ganeti_virtio_rng.extensions import wrapping
 
 _OFF = VALUES[0]
 
-# Here and in the other extensions, types that take time to make are in quotes.
-_Params = Any
 
-
-def _value(hvparams: _Params) -> Any:
+def _value(hvparams: Any) -> Any:
   """Returns the value; without one, the master doesn't know the parameter."""
   return hvparams.get(HV_VIRTIO_RNG, _OFF)
 
 
-def _fill(hvparams: _Params) -> _Params:
+def _fill(hvparams: Any) -> Any:
   """Returns hvparams with the key that Ganeti looks up for each parameter."""
-  result = dict(hvparams)
-  result[HV_VIRTIO_RNG] = _value(hvparams)
-  return result
-
-
-def _add_parameter(parameters: _Params) -> _Params:
-  """Adds the parameter to those that KVMHypervisor knows."""
-  result = dict(parameters)
-  result[HV_VIRTIO_RNG] = (True, check,
-                           "The value must be one of: %s" % ", ".join(VALUES),
-                           None, None)
-  return result
+  return {HV_VIRTIO_RNG: _OFF, **hvparams}
 
 
 def CheckParameterSyntax(check_syntax: "Callable[..., None]", cls: Any,
-                         hvparams: _Params) -> None:
+                         hvparams: Any) -> None:
   filled = _fill(hvparams)
   if filled[HV_VIRTIO_RNG] == "":
     # In YAML, off is false unless it is quoted, and Ganeti makes false an empty
@@ -58,7 +43,7 @@ def CheckParameterSyntax(check_syntax: "Callable[..., None]", cls: Any,
 
 
 def ValidateParameters(validate: "Callable[..., None]", cls: Any,
-                       hvparams: _Params) -> None:
+                       hvparams: Any) -> None:
   validate(cls, _fill(hvparams))
 
   value = _value(hvparams)
@@ -80,7 +65,7 @@ def _GenerateKVMRuntime(generate: "Callable[..., Any]", kvm: Any, instance: Any,
   # At the very end, so that no other device changes its place on the bus.
   try:
     runtime[0].extend(_arguments(instance, runtime))
-  except Exception: # pylint: disable=W0703
+  except Exception:
     logging.exception("KVM: instance %s starts without the random number"
                       " generator of %s", instance.name, HV_VIRTIO_RNG)
   return runtime
@@ -92,7 +77,6 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
   @type instance: L{objects.Instance}
   @param runtime: what _GenerateKVMRuntime returns: command line, NICs,
       hypervisor parameters, disks with their links
-  @rtype: list of str
 
   """
   (kvm_cmd, nics, hvparams, disks) = (runtime[i] for i in range(4))
@@ -129,7 +113,7 @@ def _RunKVMCmd(run: "Callable[..., Any]", kvm: Any, name: str,
     text = None
     try:
       text = _explanation(str(err), name, kvm_cmd, started)
-    except Exception: # pylint: disable=W0703
+    except Exception:
       logging.exception("KVM: can't tell why instance %s failed", name)
     if text is None:
       raise
@@ -191,7 +175,7 @@ def _log_since(started: float, name: str) -> str:
 
 
 def AssessParameters(assess: "Callable[..., List[str]]", cls: Any,
-                     hvparams: _Params) -> "List[str]":
+                     hvparams: Any) -> "List[str]":
   import shlex # which compiles a pattern, too
 
   warnings = assess(cls, hvparams)
@@ -210,17 +194,14 @@ def AssessParameters(assess: "Callable[..., List[str]]", cls: Any,
 
 
 def extend(hv_kvm: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what makes KVMHypervisor check virtio_rng and start instances so.
-
-  @type hv_kvm: module
-  @param hv_kvm: ganeti.hypervisor.hv_kvm
-
-  """
+  """Returns what makes KVMHypervisor check the value and start with it."""
   kvm = hv_kvm.KVMHypervisor
   functions = [CheckParameterSyntax, ValidateParameters, _GenerateKVMRuntime,
                _RunKVMCmd] # type: List[Callable[..., Any]]
   if hasattr(kvm, "AssessParameters"): # since Ganeti 3.1
     functions.append(AssessParameters)
   (_, attributes) = wrapping.wrap(kvm, *functions)
-  attributes["PARAMETERS"] = _add_parameter(kvm.PARAMETERS)
+  rule = "The value must be one of: %s" % ", ".join(VALUES)
+  attributes["PARAMETERS"] = {**kvm.PARAMETERS,
+                              HV_VIRTIO_RNG: (True, check, rule, None, None)}
   return kvm, attributes

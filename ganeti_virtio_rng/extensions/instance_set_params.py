@@ -3,13 +3,11 @@
 
 """Extends ganeti.cmdlib.instance_set_params: hot-plugs the device.
 
-Where Ganeti would hot-plug a NIC or a disk, a job that sets the parameter has the
-primary node plug the device in. What goes wrong there is a warning: the value is
-set, and takes effect at the next start.
+Where Ganeti would hot-plug a NIC or a disk, a job that sets the parameter has
+the primary node plug the device in. What goes wrong there is a warning: the
+value is set, and takes effect at the next start.
 
 """
-
-# pylint: disable=C0103
 
 import logging
 
@@ -31,7 +29,7 @@ def Exec(execute: "Callable[..., Any]", lu: Any, feedback_fn: Any) -> Any:
   try:
     if HV_VIRTIO_RNG in (lu.op.hvparams or {}) and lu.op.hotplug:
       result.extend(_plug(lu))
-  except Exception: # pylint: disable=W0703
+  except Exception:
     logging.exception("Can't hotplug the random number generator")
     lu.LogWarning("Could not hotplug device, see the log of jobs")
   return result
@@ -41,7 +39,6 @@ def _plug(lu: Any) -> "List[Tuple[str, str]]":
   """Has the primary node plug the device in.
 
   @type lu: L{LUInstanceSetParams}
-  @rtype: list
   @return: what is to be added to the job's result
 
   """

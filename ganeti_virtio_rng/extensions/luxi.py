@@ -9,8 +9,6 @@ them and of what the cluster has; filters name the instances that pass instead.
 
 """
 
-# pylint: disable=C0103
-
 import functools
 import operator
 import re
@@ -54,9 +52,7 @@ def _cell(info: Any, hypervisor: str, os_name: str,
   """Makes an instance's cell of L{FIELD}.
 
   @param info: what the cluster has
-  @type custom: list
   @param custom: status and value of the instance's own parameters
-  @rtype: list
   @return: status and value
 
   """
@@ -74,9 +70,7 @@ def _complete(client: Any, fields: "List[str]",
               rows: "List[List[Any]]") -> None:
   """Makes rows of the fields that were asked for.
 
-  @type fields: list of str
   @param fields: as they were asked for
-  @type rows: list
   @param rows: what luxid has for L{_ask}, as cells; changed in place
 
   """
@@ -127,7 +121,6 @@ def _translate(qfilter: Any, values: "Callable[[], Any]") -> Any:
   that the UUIDs never look like a part of one.
 
   @param qfilter: an operator and its operands, which may be filters
-  @type values: callable
   @param values: returns UUID and value of each instance
 
   """

@@ -23,7 +23,6 @@ _PREPARE = 5
 
 def call_finalize_export(finalize: "Callable[..., Any]", runner: Any, node: str,
                          instance: Any, snap_disks: Any, **kwargs: Any) -> Any:
-  # pylint: disable=W0212
   if not defaults.is_set(runner._cfg.GetClusterInfo(), instance):
     kwargs["_def"] = _without_default()
   return finalize(runner, node, instance, snap_disks, **kwargs)

@@ -20,7 +20,7 @@ def perspective_hotplug_device(plug: "Callable[..., Any]", params: Any) -> Any:
   try:
     return hotplug.plug(hypervisor.GetHypervisor(instance.hypervisor), instance)
   except errors.HypervisorError as err:
-    return backend._Fail("%s", err) # pylint: disable=W0212
+    return backend._Fail("%s", err)
 
 
 def extend(noded: Any) -> "Tuple[Any, Dict[str, Any]]":

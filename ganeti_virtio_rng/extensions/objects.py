@@ -8,8 +8,6 @@ the configuration of a cluster where nobody set a value.
 
 """
 
-# pylint: disable=C0103
-
 from typing import Any, Callable, Dict, Tuple
 
 from ganeti import constants
@@ -21,8 +19,6 @@ from ganeti_virtio_rng.extensions import wrapping
 def fill(hypervisor: str, hvparams: "Dict[str, Any]") -> None:
   """Adds the default to hypervisor parameters of KVM that have no value.
 
-  @type hypervisor: str
-  @type hvparams: dict
   @param hvparams: changed in place
 
   """
@@ -35,7 +31,6 @@ def is_set(cluster: Any, instance: Any) -> bool:
 
   @type cluster: L{objects.Cluster}
   @type instance: L{objects.Instance}
-  @rtype: bool
 
   """
   hypervisor = instance.hypervisor

@@ -9,8 +9,6 @@ has to know the parameter.
 
 """
 
-# pylint: disable=C0103
-
 from typing import Any, Callable, Dict, Tuple
 
 from ganeti import constants

@@ -25,15 +25,14 @@ def _extend(fullname: str, module: Any) -> None:
       _extend_constants(module)
     elif fullname == "ganeti.hypervisor.hv_kvm":
       _extend_hv_kvm(module)
-  except Exception:  # pylint: disable=W0703
+  except Exception:
     pass # why it is needed has been logged
 
 
 def _extend_constants(constants: Any) -> None:
   if _NAME not in constants.HVS_PARAMETER_TYPES:
-    types = dict(constants.HVS_PARAMETER_TYPES)
-    types[_NAME] = constants.VTYPE_STRING
-    constants.HVS_PARAMETER_TYPES = types
+    constants.HVS_PARAMETER_TYPES = {**constants.HVS_PARAMETER_TYPES,
+                                     _NAME: constants.VTYPE_STRING}
 
 
 def _extend_hv_kvm(hv_kvm: Any) -> None:
@@ -43,7 +42,6 @@ def _extend_hv_kvm(hv_kvm: Any) -> None:
   check_syntax = vars(kvm)["CheckParameterSyntax"].__func__
 
   def CheckParameterSyntax(cls: Any, hvparams: "Dict[str, Any]") -> None:
-    # pylint: disable=C0103
     rest = dict(hvparams)
     value = rest.pop(_NAME, VALUES[0])
     check_syntax(cls, rest)

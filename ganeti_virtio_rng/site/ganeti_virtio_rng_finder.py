@@ -39,8 +39,8 @@ def path_hook(path: str) -> object:
   if not path.endswith(_FOLDERS):
     raise ImportError
 
-  # The built-in module that importlib.machinery has its names from. That one is a
-  # file, which Python would look for in this very folder if it is in sys.path.
+  # The built-in module that importlib.machinery has its names from. That one is
+  # a file, which Python would look for in this very folder if sys.path has it.
   import _frozen_importlib_external as machinery # type: ignore
   finder = machinery.FileFinder.path_hook(
     (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
@@ -74,7 +74,7 @@ def _extend(fullname: str, module: object) -> None:
     try:
       __import__(name).extend(fullname, module)
       return
-    except Exception as err:  # pylint: disable=W0703
+    except Exception as err:
       log(fullname, err)
 
 
@@ -97,7 +97,7 @@ def log(fullname: str, err: BaseException) -> None:
     syslog.syslog(syslog.LOG_WARNING | syslog.LOG_DAEMON,
                   "virtio_rng is not available: can't extend %s: %s" %
                   (fullname, text))
-  except Exception:  # pylint: disable=W0703
+  except Exception:
     pass
 
 

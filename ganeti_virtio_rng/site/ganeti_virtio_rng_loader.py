@@ -44,7 +44,7 @@ def _extend(fullname: str, module: Any) -> None:
       extension = __import__("ganeti_virtio_rng.extensions.%s" %
                              fullname.rpartition(".")[2], fromlist=["extend"])
       _replace(*extension.extend(module))
-    except Exception as err:  # pylint: disable=W0703
+    except Exception as err:
       errors[fullname] = err
       finder.log(fullname, err)
   if not REQUIRED.isdisjoint(errors):

@@ -11,7 +11,6 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-# pylint: disable=C0413
 from benchmark import functions
 from benchmark import guests
 from benchmark import hook

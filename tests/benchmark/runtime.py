@@ -13,7 +13,6 @@ import uuid
 
 sys.path.insert(0, "/etc/ganeti/share")
 
-# pylint: disable=C0413
 from ganeti import constants
 from ganeti import objects
 from ganeti.hypervisor import hv_kvm

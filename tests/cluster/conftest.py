@@ -186,7 +186,6 @@ def pytest_exception_interact(node, report):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-  # pylint: disable=W0613
   """Shows the end of all logs with each failure.
 
   """

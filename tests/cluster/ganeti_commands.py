@@ -36,7 +36,7 @@ def run(words, output):
     status = MODULES[words[0]].Main()
   except SystemExit as err:
     status = err.code
-  except Exception: # pylint: disable=W0703
+  except Exception:
     traceback.print_exc()
     status = 1
   sys.stdout.flush()

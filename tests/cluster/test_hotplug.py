@@ -371,5 +371,5 @@ def test_forty_that_run(bare_cluster, deb):
   assert not any(RNG in pci(instance).values() for instance in instances)
   cluster.run(ALL_THAT_RUN % ("--hotplug " if cluster.version == "3.0" else ""))
   for instance in instances:
-    wait_for(lambda: RNG in pci(instance).values(), 300) # pylint: disable=W0640
+    wait_for(lambda: RNG in pci(instance).values(), 300)
   assert "error" not in cluster.run("gnt-job list --no-headers -o status").stdout

@@ -106,19 +106,19 @@ class Config:
       name="node1", uuid="1", primary_ip="192.0.2.1", secondary_ip="192.0.2.1",
       offline=False)
 
-  def GetClusterInfo(self): # pylint: disable=C0103
+  def GetClusterInfo(self):
     return self._cluster
 
-  def GetNodeInfo(self, _): # pylint: disable=C0103
+  def GetNodeInfo(self, _):
     return self._node
 
-  def GetNodeName(self, _): # pylint: disable=C0103
+  def GetNodeName(self, _):
     return self._node.name
 
-  def GetAllNodesInfo(self): # pylint: disable=C0103
+  def GetAllNodesInfo(self):
     return {self._node.uuid: self._node}
 
-  def GetMultiNodeInfo(self, _): # pylint: disable=C0103
+  def GetMultiNodeInfo(self, _):
     return [(self._node.uuid, self._node)]
 
   def _get_nothing(self, *_):
@@ -127,7 +127,7 @@ class Config:
   GetInstanceSecondaryNodes = GetInstanceDisks = GetNonVmCapableNodeList = \
     _get_nothing
 
-  def GetInstanceDiskParams(self, _): # pylint: disable=C0103
+  def GetInstanceDiskParams(self, _):
     return {}
 
 
@@ -197,7 +197,7 @@ def test_nodes_check_the_value(ganeti, make_cluster, make_runner, kvm, hvparams,
     assert "virtio_rng" not in check(add, "xen-hvm")
 
 
-def test_jobs_have_that_check(ganeti): # pylint: disable=W0613
+def test_jobs_have_that_check(ganeti):
   common = importlib.import_module("ganeti.cmdlib.common")
   for name in ("cluster", "instance_create", "instance_operation",
                "instance_set_params"):

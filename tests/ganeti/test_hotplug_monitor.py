@@ -105,7 +105,6 @@ class QEMU(threading.Thread):
       client.sendall(self._event[7:] + line)
 
   def _answer(self, command, arguments):
-    # pylint: disable=R0911
     path = arguments.get("path")
     if command == "object-add":
       if arguments["id"] in self.objects["/objects"]:

@@ -45,7 +45,7 @@ class Job:
     self.asked.append(args)
     return self._answer
 
-  def LogInfo(self, text, *args): # pylint: disable=C0103
+  def LogInfo(self, text, *args):
     self.said.append(text % args)
 
   LogWarning = LogInfo

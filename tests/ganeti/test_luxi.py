@@ -142,13 +142,12 @@ def connect(luxi):
     """Answers as luxid does, which knows nothing of the parameter."""
 
     def __init__(self, instances=tuple(INSTANCES), **info):
-      # pylint: disable=W0231
       self.asked = []
       self.instances = instances
       self.info = dict({"hvparams": {"kvm": {"acpi": True}, "fake": {}},
                         "os_hvp": {}}, **info)
 
-    def CallMethod(self, method, args): # pylint: disable=C0103
+    def CallMethod(self, method, args):
       self.asked.append(args)
       if method == luxi.REQ_QUERY_CLUSTER_INFO:
         return copy.deepcopy(self.info)

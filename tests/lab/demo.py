@@ -11,10 +11,10 @@ import threading
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from lab.cluster import Cluster  # pylint: disable=C0413
-from lab.guest import GuestError  # pylint: disable=C0413
-from lab.node import CommandError  # pylint: disable=C0413
-from lab.package import built_package  # pylint: disable=C0413
+from lab.cluster import Cluster
+from lab.guest import GuestError
+from lab.node import CommandError
+from lab.package import built_package
 
 
 class Progress:

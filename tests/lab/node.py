@@ -162,7 +162,6 @@ class Node:
             "--pid", "--ipc"] + _mortal("sh", "-c", command)
 
   def run(self, command, check=True, input=None, timeout=600):
-    # pylint: disable=W0622
     """Runs a command on the node.
 
     @type command: str

@@ -90,7 +90,7 @@ def outcome(function, args, failing=None):
     finally:
       _testcapi.remove_mem_hooks()
     return (result, None)
-  except Exception as err: # pylint: disable=W0703
+  except Exception as err:
     return (type(err), str(err))
 
 
@@ -143,7 +143,7 @@ def test_no_leak(function, args):
     for _ in range(times):
       try:
         function(*args)
-      except Exception: # pylint: disable=W0703
+      except Exception:
         pass
     gc.collect()
 
@@ -181,7 +181,7 @@ def test_threads_and_forks():
     try:
       while not stop.is_set():
         work(slot)
-    except BaseException as err: # pylint: disable=W0703
+    except BaseException as err:
       failed.append(err)
 
   threads = [threading.Thread(target=loop, args=(slot, ))

@@ -98,7 +98,6 @@ def test_all_branches_are_taken(lines):
 @pytest.mark.parametrize("file, text, branches, reason", UNREACHABLE,
                          ids=lambda value: str(value))
 def test_unreachable(lines, file, text, branches, reason):
-  # pylint: disable=W0613
   """The list says what is so; the name of the test shows the reason."""
   assert {line[4] for line in lines
           if (line[0], line[2]) == (file, text)} == {branches}

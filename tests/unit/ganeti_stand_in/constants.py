@@ -1,4 +1,4 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-from ganeti._constants import * # pylint: disable=W0401,W0614
+from ganeti._constants import *

@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-from ganeti import constants # pylint: disable=W0611
+from ganeti import constants
 from ganeti import errors
 
 
