@@ -30,13 +30,13 @@ _FAMILIES = ("pc-", "rhel6", "xenfv-")
 # one's bus. A driver that is not known here counts as one that does.
 _ELSEWHERE = ("ide-", "scsi-", "usb-", "isa-", "hda-", "ccid-", "i2c-", "u2f-",
               "tpm-", "hv-", "xen-", "uefi-vars-", "ipmi-bmc-", "smbus-",
-              "sd-card", "virtserialport", "virtconsole", "nvme-ns",
+              "nitro-", "sd-card", "virtserialport", "virtconsole", "nvme-ns",
               "nvme-subsys")
 _ELSEWHERE_BY_NAME = frozenset([
-  "adlib", "amd-iommu", "cs4231a", "floppy", "guest-loader", "gus",
+  "adlib", "amd-iommu", "cs4231a", "emmc", "floppy", "guest-loader", "gus",
   "hyperv-testdev", "i8042", "ib700", "intel-iommu", "ipoctal232", "loader",
   "mc146818rtc", "ne2k_isa", "nvdimm", "pc-dimm", "pc-testdev", "pvpanic",
-  "ramfb", "sb16", "sga", "ufs-lu", "virtio-pmem", "vmbus-bridge",
+  "ramfb", "sb16", "sga", "sp-mem", "ufs-lu", "virtio-pmem", "vmbus-bridge",
   "vmclock", "vmcoreinfo", "vmgenid", "vmmouse"])
 _ON_PCI_ALL_THE_SAME = ("usb-ehci", "xen-pci-passthrough", "xen-platform",
                         "xen-pvdevice")

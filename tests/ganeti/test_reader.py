@@ -53,12 +53,17 @@ class Machine:
 
   @staticmethod
   def _children(answer):
-    """Of a path, if it is there; but not the machine's own memory."""
+    """Of a path, if it is there; but not what QEMU makes without being asked:
+
+    its memory, and since version 11 its monitors.
+
+    """
     if "class" in answer:
       return []
     return [(child["name"], child["type"][len("child<"):-1])
             for child in answer if child["type"].startswith("child<") and
-            child["type"] != "child<memory-backend-ram>"]
+            child["type"] not in ("child<memory-backend-ram>",
+                                  "child<monitor-qmp>", "child<monitor-hmp>")]
 
 
 def functions_of(addr):
