@@ -22,9 +22,10 @@ _CACHEGRIND = ("VALGRIND_LAUNCHER=none %s/cachegrind-amd64-linux"
                " --tool=cachegrind --cache-sim=no"
                " --cachegrind-out-file=/dev/null" % _VALGRIND)
 
-#: instructions without and with the package, or alone and with the limit
+#: instructions without and with the package, limit of their ratio, and more on
+#: how they were taken
 Cost = collections.namedtuple("Cost", ["what", "command", "without", "with_it",
-                                       "limit"])
+                                       "limit", "more"])
 
 #: What, command, limit of the ratio
 PROGRAMS = [
@@ -38,6 +39,7 @@ PROGRAMS = [
 
 #: Stands for another package's, and does nothing
 _OTHER_PTH = "/usr/lib/python3/dist-packages/another.pth"
+_MODULE = "/usr/lib/python3/dist-packages/empty_module.py"
 
 
 def count_instructions(run, command):
@@ -75,19 +77,25 @@ def measure(node, deb):
       lambda line: node.run("cd /etc/ganeti/share; %s" % line), command)
 
   # Python 3.13 takes 2 % more for the first .pth that it finds, for it imports
-  # a codec to read it. A node may or may not have another.
+  # a codec to read it, and 1 % for any module that this imports. A node may or
+  # may not have another.
   start = PROGRAMS[0][1]
   alone = count(start)
-  node.run("echo '# nothing' > %s" % _OTHER_PTH)
+  node.run("echo import empty_module > {0}; : > {1};"
+           " python3 -m py_compile {1}".format(_OTHER_PTH, _MODULE))
+  empty_module = count(start)
+  node.run("rm {1}; echo '# nothing' > {0}".format(_OTHER_PTH, _MODULE))
   without = [count(command) for _, command, _ in PROGRAMS]
   node.install(deb)
   with_it = [count(command) for _, command, _ in PROGRAMS]
   node.run("rm %s" % _OTHER_PTH)
-  costs = [Cost(what, command, *figures, limit) for
+  costs = [Cost(what, command, *figures, limit, "") for
            (what, command, limit), *figures in
            zip(PROGRAMS, without, with_it)]
+  more = ("; an empty .pth file costs %.3f, one that imports an empty module"
+          " %.3f" % (without[0] / alone, empty_module / alone))
   costs.insert(1, Cost("No other .pth file", start, alone, count(start),
-                       PROGRAMS[0][2]))
+                       PROGRAMS[0][2], more))
   return costs
 
 
@@ -98,14 +106,10 @@ def lines(release, costs):
   @type costs: list of L{Cost}
 
   """
-  for index, cost in enumerate(costs):
-    how = "instructions, by cachegrind"
-    if index == 1:
-      how += "; an empty .pth file costs %.3f" % (costs[0].without /
-                                                  cost.without)
+  for cost in costs:
     yield Line("%s, %s" % (cost.what, release), cost.command,
                "%.1f million" % (cost.with_it / 1e6),
                "%.3f" % (cost.with_it / cost.without),
                "%.1f million without; limit %.2f" % (cost.without / 1e6,
                                                      cost.limit),
-               how)
+               "instructions, by cachegrind" + cost.more)

@@ -270,18 +270,21 @@ class Cluster:
              ((node or self.master).name, self.unchecked, options, name))
     return Instance(self, name, guest)
 
-  def add_instances(self, names, memory):
+  def add_instances(self, names, memory, disk=0):
     """Creates many instances on the master node, in one go.
 
     @type names: list of str
     @type memory: int
     @param memory: MiB that each has
+    @type disk: int
+    @param disk: MiB of a disk on the storage that nodes share; 0 for no disk
     @rtype: list of L{Instance}
 
     """
     self.run("cat > /tmp/instances.json", input=json.dumps([
-      {"instance_name": name, "mode": "create", "disk_template": "diskless",
-       "disks": [], "nics": [], "os_type": "noop+default", "no_install": True,
+      {"instance_name": name, "mode": "create",
+       "disk_template": "sharedfile" if disk else "diskless",
+       "disks": [{"size": disk}] if disk else [], "nics": [], "os_type": "noop+default", "no_install": True,
        "pnode": self.master.name, "hypervisor": "kvm", "start": False,
        "beparams": {"maxmem": memory, "minmem": memory, "vcpus": 1},
        "name_check": False, "ip_check": False}

@@ -82,7 +82,7 @@ def test_pictures(tmp_path):
   boots = {(kernel, value): [guests.Boot(random, 1, 2)]
            for kernel in ("Linux 1", "Linux 2")
            for value, random in (("off", 1.25), ("random", 0.01))}
-  costs = {"Debian 12": [hook.Cost("a program", "a", 1000, 1021, 1.03)]}
+  costs = {"Debian 12": [hook.Cost("a program", "a", 1000, 1021, 1.03, "")]}
   plots.draw(tmp_path, costs, boots)
   for name, texts in (("guests", ["Linux 1", "Linux 2", "1.25", "0.01",
                                   "virtio_rng=off", "virtio_rng=random"]),
