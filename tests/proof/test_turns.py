@@ -16,7 +16,7 @@ RELEASES = ("bookworm", "trixie")
 FULL = {"tests/cluster/test_%s[]" % name for name in (
   "hostile.py::test_greedy_guests", "hotplug.py::test_forty_that_run",
   "hotplug_faults.py::test_many_times", "many.py::test_forty_started_together",
-  "storm.py::test_storm")
+  "qa.py::test_qa", "storm.py::test_storm")
   } | {"tests/cluster/test_mixed_releases.py::test_migration[ganeti-%s]" % version
        for version in ("3.0", "3.1")
   } | {"tests/cluster/test_release_upgrade.py::test_%s" % name
