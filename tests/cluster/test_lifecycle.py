@@ -15,6 +15,7 @@ from lab.expectations import pci
 from lab.expectations import reads
 from lab.expectations import wait_for
 
+
 @pytest.mark.each_release
 def test_live_migration(cluster, add):
   """There and back, while the guest reads and its owner changes his mind."""
@@ -105,33 +106,35 @@ def test_watcher(cluster, web1):
 
 @pytest.mark.long
 def test_file_storage(cluster, add):
-  """Reinstalled, renamed, moved, exported and imported."""
-  web1 = add("web1.lab.test", "-t file -s 32M -H kvm:virtio_rng=urandom",
+  """Reinstalled, renamed, exported after a hot-plug, moved and imported."""
+  web1 = add("web1.lab.test", "-t file -s 32M -H kvm:virtio_rng=random",
              guest=False)
-  expect(web1, "/dev/urandom")
+  expect(web1, "/dev/random")
   web1.stop()
   cluster.run("gnt-instance reinstall -f web1.lab.test")
   web1.rename("web3.lab.test")
+  web1.modify("-H virtio_rng=off")
   web1.start()
-  expect(web1, "/dev/urandom")
+  assert web1.hotplug("-H virtio_rng=urandom").returncode == 0
 
+  (master, other) = [node.name for node in cluster.nodes]
   with disks_can_be_sent(cluster):
-    cluster.run("gnt-instance move -f --shutdown-timeout=0 -n %s"
-                " web3.lab.test" % cluster.nodes[1].name)
+    cluster.run("gnt-backup export --long-sleep --shutdown-timeout=0 -n %s"
+                " web3.lab.test" % other)
+    expect(web1, "/dev/urandom")
+    export = "/var/lib/ganeti/export/web3.lab.test"
+    saved = cluster.nodes[1].run("cat %s/config.ini" % export).stdout
+    assert "virtio_rng = urandom" in saved
+
+    cluster.run("gnt-instance move -f --shutdown-timeout=0 -n %s web3.lab.test"
+                % other)
     assert web1.node == cluster.nodes[1]
     expect(web1, "/dev/urandom")
-
-    cluster.run("gnt-backup export --long-sleep --shutdown-timeout=0 -n %s"
-                " web3.lab.test" % cluster.master.name)
-    export = "/var/lib/ganeti/export/web3.lab.test"
-    saved = cluster.run("cat %s/config.ini" % export).stdout
-    assert "virtio_rng = urandom" in saved
     web1.remove()
     cluster.run("gnt-backup import --src-node=%s --src-dir=%s -t file -n %s"
                 " --no-nics %s web3.lab.test" %
-                (cluster.master.name, export, cluster.master.name,
-                 cluster.unchecked))
-  cluster.run("rm -r %s" % export)
+                (other, export, master, cluster.unchecked))
+  cluster.nodes[1].run("rm -r %s" % export)
   web1.start()
   expect(web1, "/dev/urandom")
 
