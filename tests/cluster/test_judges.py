@@ -64,7 +64,7 @@ def test_unit_tests_of_ganeti(release, deb, progress):
     rack.close()
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_burnin(cluster, release, request):
   """Once with each value.
 

@@ -85,7 +85,11 @@ class Cluster:
           node.start_daemons("noded")
         # Ganeti would ask for two seconds whether somebody else has it
         self.run("ip addr add %s/32 dev gnt0 label gnt0:0" % _HOSTS[_NAME])
-        self.master.start_daemons("wconfd", "rapi", "luxid")
+        self.master.start_daemons("wconfd")
+        # Before each, it would see again to what it has seen to
+        self.run("mount --bind /bin/true /usr/lib/ganeti/ensure-dirs")
+        self.master.start_daemons("rapi", "luxid")
+        self.run("umount /usr/lib/ganeti/ensure-dirs")
       elif nodes:
         self.initialize()
     except BaseException:
