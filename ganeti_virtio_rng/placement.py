@@ -19,8 +19,8 @@ _Options = List[Tuple[str, Dict[str, Any]]]
 #: The bus that Ganeti's addresses mean
 _BUS = "pci.0"
 
-#: Host bridge, and ISA bridge with USB and ACPI
-_BUILT_IN = 2
+#: After those of host bridge, and ISA bridge with USB and ACPI
+_FIRST_SLOT = 2
 
 #: Names of i440fx machines that don't begin with "pc" (Ubuntu's and Red Hat's)
 _ALIASES = ("", "pc", "ubuntu", "xenfv")
@@ -56,7 +56,9 @@ def has_pci_0(options: _Options, devices: "List[Any]") -> bool:
   for option, properties in options:
     if option == "machine":
       machine = properties.get("type", machine)
-  if any(device.hvinfo.get("bus") == _BUS for device in devices):
+  # Not of a disk as IDE's, which Ganeti gives an address all the same
+  if any(device.hvinfo.get("bus") == _BUS and device.hvinfo["driver"]
+         not in constants.HT_KVM_VALID_DISK_TYPES for device in devices):
     return True
   return not machine.startswith("pc-q35") and (
     machine in _ALIASES or machine.startswith(_FAMILIES))
@@ -74,7 +76,7 @@ def find_slot(options: _Options, devices: "List[Any]", reservations: int,
   """
   taken = {int(device.hvinfo["addr"], 16) for device in devices
            if "addr" in device.hvinfo}
-  unplaced = _BUILT_IN + _has_default_graphics(options)
+  unplaced = int(_has_default_graphics(options))
   for option, properties in options:
     count = _count_devices(option, properties)
     slot = _slot(properties.get("addr")) if count else None
@@ -84,7 +86,7 @@ def find_slot(options: _Options, devices: "List[Any]", reservations: int,
     if slot is None or option == "net":
       unplaced += count
 
-  free = [slot for slot in range(constants.QEMU_PCI_SLOTS)
+  free = [slot for slot in range(_FIRST_SLOT, constants.QEMU_PCI_SLOTS)
           if slot not in taken][unplaced:]
   free = [slot for slot in free if slot not in busy]
   below = [slot for slot in free if slot < reservations]
@@ -93,15 +95,14 @@ def find_slot(options: _Options, devices: "List[Any]", reservations: int,
 
 def _has_default_graphics(options: _Options) -> bool:
   """Whether there is a graphics card that no -device stands for."""
-  result = True
+  (model, replaced) = (None, False)
   for option, properties in options:
     driver = str(properties.get("driver", ""))
     if option == "vga":
-      result = properties.get("model") != "none"
-    elif option == "device" and (driver in ("VGA", "vmware-svga") or
-                                 "-vga" in driver):
-      result = False
-  return result
+      model = properties.get("model")
+    elif option == "device" and driver != "secondary-vga":
+      replaced |= "-vga" in driver or driver in ("VGA", "vmware-svga")
+  return model != "none" if model else not replaced
 
 
 def _count_devices(option: str, properties: "Dict[str, Any]") -> int:

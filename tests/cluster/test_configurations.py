@@ -75,6 +75,23 @@ def test_machine_without_ganetis_bus(add):
   assert web1.guest.run(CURRENT) == "virtio_rng.0\n"
 
 
+def test_disk_that_is_not_on_the_bus(add):
+  """Ganeti gives an address to a disk of IDE's, too, and makes no use of it."""
+  web1 = add("web1.lab.test", "-t file -s 16M -H kvm:machine_version=q35,"
+                              "disk_type=ide", guest=False)
+  assert RNG in pci(web1).values()
+
+
+def test_devices_of_a_file(cluster, add):
+  """QEMU places them before the device, or where the file says."""
+  device = '[device "d%d"]\n  driver = "virtio-serial-pci"\n'
+  (cluster.master.root / "etc/qemu.conf").write_text(
+    "".join(device % number for number in range(8)) + '  addr = "0xb"\n')
+  web1 = add("web1.lab.test", "%s -H 'kvm:kvm_extra=-readconfig"
+                              " /etc/qemu.conf'" % NIC, guest=False)
+  expect(web1, "/dev/random", 31)
+
+
 @pytest.mark.not_on("sid", reason="QEMU 11 has no -runas")
 def test_pool_of_users(cluster, add):
   cluster.run("gnt-cluster modify --uid-pool=65534")

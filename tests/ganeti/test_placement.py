@@ -73,8 +73,11 @@ class Machine:
       result += ["-netdev", "hubport,hubid=0,id=%s" % nic.hvinfo["id"],
                  "-device", as_option(nic.hvinfo, "netdev")]
     for disk, _, _ in runtime[3]:
-      result += ["-blockdev", "null-co,node-name=%s" % disk.hvinfo["id"],
-                 "-device", as_option(disk.hvinfo, "drive")]
+      # An IDE disk has an address, too, which Ganeti makes no use of.
+      hvinfo = ({"driver": "ide-hd", "id": disk.hvinfo["id"]}
+                if disk.hvinfo["driver"] == "ide" else disk.hvinfo)
+      result += ["-blockdev", "null-co,node-name=%s" % hvinfo["id"],
+                 "-device", as_option(hvinfo, "drive")]
     return result
 
 
@@ -205,6 +208,10 @@ SERIAL = " -device virtio-serial"
   (8 * SERIAL + " -vga none", SLOT),
   (7 * SERIAL + " -vga none -device virtio-vga", SLOT),
   (7 * SERIAL + " -device VGA", SLOT), # in place of the default one
+  (7 * SERIAL + " -device secondary-vga", 31), # next to it
+  (7 * SERIAL + " -vga std -device virtio-vga", 31),
+  (7 * SERIAL + " -device virtio-vga -vga std", 31),
+  (7 * SERIAL + " -device piix3-usb-uhci,addr=1.4", SLOT), # next to a built-in
   (7 * SERIAL + " -virtfs local,path=/,mount_tag=a,security_model=none", 31),
   ])
 def test_kvm_extra(place, kvm_extra, slot):
@@ -240,11 +247,10 @@ def test_drivers(ganeti):
     if "bus virtio-bus" in line:
       continue # of which QEMU adds none
     for name in re.findall('(?:name|alias) "([^"]+)"', line):
-      on_pci = placement.find_slot([("device", {"driver": name})] * 29, [],
-                                   12) is None
-      # A graphics card takes the place of the default one.
-      assert on_pci == (", bus PCI" in line and "VGA" not in name and
-                        "vga" not in name), line
+      on_pci = placement.find_slot(
+        [("vga", {"model": "none"})] + [("device", {"driver": name})] * 30, [],
+        12) is None
+      assert on_pci == (", bus PCI" in line), line
 
 
 @pytest.mark.parametrize("options, count", [
@@ -296,6 +302,12 @@ def test_machine(ganeti, place, machine, kvm_extra):
     machine = oldest(ganeti, machine.split()[-1])
   slot = place(machine_version=machine, kvm_extra=kvm_extra)
   assert "q35" in machine or slot == SLOT
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_ide_disks(place, machine):
+  slot = place(machine_version=machine, disk_type="ide", disks=1)
+  assert machine == "q35" or slot == SLOT
 
 
 def test_bridge_that_is_called_as_the_bus(ganeti, build, hvparams):
@@ -377,7 +389,7 @@ EXTRA = [
       "127.1.%d.%d" % divmod(os.getpid() % 2**16, 256)),
     "cdrom_image_path": strategies.just("/usr/lib/os-release"),
     "acpi": strategies.booleans(),
-    "disk_type": strategies.sampled_from(["scsi-hd", "paravirtual"]),
+    "disk_type": strategies.sampled_from(["scsi-hd", "paravirtual", "ide"]),
     "nic_type": strategies.sampled_from(["e1000", "paravirtual"])}))
 @hypothesis.settings(
   max_examples=25, deadline=None,
