@@ -87,7 +87,6 @@ def plan(execute: running.Execute, kvm: Any, name: str,
 
   It goes by what the instance was started with, and by what QEMU has now.
 
-  @param execute: see L{running.monitor}
   @return: as arguments of a command line
   @raise errors.HypervisorError: why nothing can be plugged
 
@@ -160,7 +159,7 @@ def _without_ours(runtime: Any) -> "List[str]":
   if (pair[::2] == ["-object", "-device"] and
       pair[1].startswith("rng-random,filename=/dev/") and
       pair[3].startswith("virtio-rng-pci,") and
-      pair[1] not in running.kvm_extra_words(hvparams)):
+      not running.is_in_kvm_extra(read_options(pair)[0][1]["id"], hvparams)):
     return list(kvm_cmd[:-4])
   return list(kvm_cmd)
 

@@ -15,7 +15,7 @@ import shlex
 
 from typing import Any, Callable, Dict, Iterator, List
 
-from ganeti_virtio_rng import HV_VIRTIO_RNG, MAX_BYTES, PERIOD
+from ganeti_virtio_rng import HV_VIRTIO_RNG, MAX_BYTES, PERIOD, read_options
 
 #: Where QEMU keeps devices, with an id and without one
 _FOLDERS = ("/machine/peripheral", "/machine/peripheral-anon")
@@ -69,7 +69,6 @@ def generators(execute: Execute, kvm: Any, name: str) -> List[Dict[str, Any]]:
   """Asks the QEMU of a running instance for its random number generators.
 
   @param execute: see L{monitor}
-  @type kvm: L{hv_kvm.KVMHypervisor}
   @return: C{source}, the host's file, else the type of the backend or, where
       there is none, of the device; C{max_bytes} (None: unlimited) and
       C{period}, both as text; C{id}, of the backend if it has one, or else of
@@ -144,14 +143,15 @@ def _is_ours(generator: Dict[str, Any], has_our_id: bool, kvm: Any,
     return has_our_id # nor can Ganeti use it
   backend = "rng-random,filename=%s,id=%s" % (generator["source"],
                                               generator["id"])
-  return (backend not in kvm_extra_words(hvparams) and
+  return (not is_in_kvm_extra(generator["id"], hvparams) and
           (has_our_id or backend in kvm_cmd))
 
 
-def kvm_extra_words(hvparams: Dict[str, Any]) -> List[str]:
-  """Returns what kvm_extra may have added to a command line."""
+def is_in_kvm_extra(ident: Any, hvparams: Dict[str, Any]) -> bool:
+  """Whether kvm_extra has a backend of this id, so that none of ours has it."""
   extra = hvparams.get("kvm_extra") or ""
-  words = extra.split(" ") # as Ganeti 3.0 does; 3.1 does it as a shell
+  options = read_options(extra.split(" ")) # as Ganeti 3.0; 3.1 reads it as sh
   with contextlib.suppress(ValueError):
-    words += shlex.split(extra)
-  return list(words)
+    options += read_options(shlex.split(extra))
+  return ("object", ident) in [(option, properties.get("id"))
+                               for option, properties in options]

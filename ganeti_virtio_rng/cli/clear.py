@@ -92,11 +92,7 @@ def _take_out(config: _Config) -> None:
 
 
 def _clear(printed: List[str]) -> None:
-  """Takes the values out, in one write of the configuration.
-
-  @param printed: the commands that the user has seen
-
-  """
+  """Takes the values out in one write; printed: commands the user has seen."""
   from ganeti import config, constants, wconfd
   from ganeti.utils import livelock
 

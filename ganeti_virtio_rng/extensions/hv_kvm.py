@@ -113,7 +113,7 @@ def _RunKVMCmd(run: "Callable[..., Any]", kvm: Any, name: str,
   except errors.HypervisorError as err:
     text = None
     try:
-      text = _explanation(str(err), name, kvm_cmd, started)
+      text = _explanation(str(err), kvm, name, kvm_cmd, started)
     except Exception:
       logging.exception("KVM: can't tell why instance %s failed", name)
     if text is None:
@@ -121,41 +121,46 @@ def _RunKVMCmd(run: "Callable[..., Any]", kvm: Any, name: str,
     raise errors.HypervisorError(text)
 
 
-def _explanation(text: str, name: str, kvm_cmd: "List[Any]",
+def _explanation(text: str, kvm: Any, name: str, kvm_cmd: "List[Any]",
                  started: float) -> "Optional[str]":
   """Says what to do if QEMU complains of the device of ours.
 
   It may lack the device or its backend, or can't place it, or open the source.
 
   @param text: Ganeti's error
-  @param name: the instance's name
   @param started: when QEMU was started, in seconds since the epoch
   @return: the new error; None if there is nothing to add
 
   """
+  import itertools
+  import json
   from ganeti_virtio_rng import running
+  try:
+    hvparams = json.loads(kvm._ReadKVMRuntime(name))[2]
+  except errors.HypervisorError:
+    hvparams = {} # an instance that comes by migration has no runtime yet
   backends = [properties for option, properties in read_options(kvm_cmd)
               if option == "object"]
   sources = [backend.get("filename") for backend in backends]
-  for backend, source in zip(backends, sources):
-    if (running.is_our_id(backend.get("id")) and
-        source in ["/dev/%s" % value for value in VALUES[1:]]):
-      break
-  else:
-    return None
+  ours = [(str(backend["id"]), source)
+          for backend, source in zip(backends, sources)
+          if running.is_our_id(backend.get("id")) and
+          not running.is_in_kvm_extra(backend["id"], hvparams) and
+          source in ["/dev/%s" % value for value in VALUES[1:]]]
 
-  for said in (text, _log_since(started, name)):
-    for line in said.splitlines():
-      # QEMU begins with the option that it complains of. Of a source it may say
-      # nothing but the path, which may be another object's, too.
-      if str(backend["id"]) in line or (
-          "'%s'" % source in line and ": -" not in line and
-          sources.count(source) == 1):
-        if said != text:
-          text = "%s: %s" % (text, line)
-        return ("%s; the random number generator is due to the hypervisor"
-                " parameter '%s', set it to '%s' to start the instance without"
-                " it" % (text.rstrip(), HV_VIRTIO_RNG, _OFF))
+  lines = (text + "\n" + _log_since(started, name)).splitlines()
+  for (ident, source), line in itertools.product(ours, lines):
+    # QEMU begins with the option that it complains of. Of a source it may say
+    # nothing but the path, which may be another object's, too.
+    if ident in line or ("'%s'" % source in line and ": -" not in line and
+                         sources.count(source) == 1):
+      if line not in text:
+        text = "%s: %s" % (text, line)
+      advice = ("and restart the instance to migrate" if "-incoming" in kvm_cmd
+                else "to start the instance")
+      return ("%s; the random number generator is due to the hypervisor"
+              " parameter '%s', set it to '%s' %s without it" %
+              (text.rstrip(), HV_VIRTIO_RNG, _OFF, advice))
   return None
 
 

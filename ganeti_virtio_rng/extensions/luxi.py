@@ -70,7 +70,6 @@ def _complete(client: Any, fields: "List[str]",
               rows: "List[List[Any]]") -> None:
   """Makes rows of the fields that were asked for.
 
-  @param fields: as they were asked for
   @param rows: what luxid has for L{_ask}, as cells; changed in place
 
   """

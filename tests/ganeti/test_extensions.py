@@ -4,6 +4,7 @@
 """What the plugin makes of Ganeti's own modules."""
 
 import importlib
+import json
 import logging
 import pathlib
 import re
@@ -231,6 +232,7 @@ def run_kvm(ganeti, kvm, tmp_path, monkeypatch):
   """
   monkeypatch.setattr(ganeti.pathutils, "LOG_KVM_DIR", str(tmp_path))
   monkeypatch.setattr(kvm, "_PIDS_DIR", str(tmp_path))
+  monkeypatch.setattr(kvm, "_CONF_DIR", str(tmp_path))
 
   def run(script, argv=ganeti_virtio_rng.build_argv("random"), wrapper=()):
     with pytest.raises(ganeti.errors.HypervisorError) as context:
@@ -339,6 +341,28 @@ def test_failure_of_something_else(run_kvm, line, argv):
   text = run_kvm("echo \"kvm: %s\" >&2; exit 1" % line, argv)
   assert line in text
   assert DUE not in text
+
+
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_failure_of_a_copy_in_kvm_extra(run_kvm, tmp_path, quote):
+  """With the id of ours, another rate, and an address that a NIC has."""
+  extra = [DEVICE[0], quote + DEVICE[1] + quote, DEVICE[2],
+           DEVICE[3].replace("1024", "4096").replace("0xb", "0xc")]
+  (tmp_path / "web1.runtime").write_text(json.dumps(
+    [[], [], {"virtio_rng": "off", "kvm_extra": " ".join(extra)}, []]))
+  text = run_kvm("echo '%s: slot 12 function 0 not available' >&2; exit 1" %
+                 extra[3], extra)
+  assert "slot 12" in text
+  assert DUE not in text
+
+
+def test_failure_of_a_migration(run_kvm):
+  """The other node's QEMU, which runs on, has the device whatever is set."""
+  text = run_kvm("echo \"could not open '/dev/random'\" >&2; exit 1",
+                 DEVICE + ["-incoming", "tcp:10.77.0.2:8102"])
+  assert text.endswith(DUE.replace("to start the instance without it", "and"
+                                   " restart the instance to migrate without"
+                                   " it"))
 
 
 def test_error_of_ours_hides_none_of_qemu(run_kvm, kvm, monkeypatch, caplog):
