@@ -94,6 +94,10 @@ def results(cluster):
                     log(cluster), re.M)
 
 
+#: Without Xen and a network
+STOCK_FAILS = {"TestOsModifyValid", "TestInstanceModify"}
+
+
 @pytest.mark.full
 def test_qa(bare_cluster, deb):
   """With the package it comes to the same, and to the end."""
@@ -107,7 +111,12 @@ def test_qa(bare_cluster, deb):
     assert process.wait() == 0, log(cluster)[-5000:]
   expected = results(stock)
   found = results(ours)
-  print("\n".join(line for line in expected if line.startswith("FAILED")))
+  failed = set(re.findall("FAILED ([\w.]+)", "\n".join(expected)))
+  print("\n".join(expected))
+  assert failed <= STOCK_FAILS
+  if stock.version == "3.0": # whose suite does not iterate
+    assert found == expected
+    return
 
   (other, off, urandom) = [index for index, line in enumerate(found)
                            if "Starting reduced" in line][-3:]

@@ -288,7 +288,8 @@ class Cluster:
     self.run("cat > /tmp/instances.json", input=json.dumps([
       {"instance_name": name, "mode": "create",
        "disk_template": "sharedfile" if disk else "diskless",
-       "disks": [{"size": disk}] if disk else [], "nics": [], "os_type": "noop+default", "no_install": True,
+       "disks": [{"size": disk}] if disk else [], "nics": [],
+       "os_type": "noop+default", "no_install": True,
        "pnode": self.master.name, "hypervisor": "kvm", "start": False,
        "beparams": {"maxmem": memory, "minmem": memory, "vcpus": 1},
        "name_check": False, "ip_check": False}
