@@ -9,10 +9,13 @@ parameters to iterate through.
 
 """
 
+import functools
 import importlib.util
 import json
 import sys
 import traceback
+
+import yaml
 
 SUITE = "/usr/src/ganeti"
 
@@ -24,6 +27,9 @@ spec.loader.exec_module(qa)
 
 with open(sys.argv[1]) as config:
   ITERATED = json.load(config)["iterated"]
+
+# Ganeti 3.0 loads YAML as PyYAML did before version 6.
+yaml.load = functools.partial(yaml.load, Loader=yaml.SafeLoader)
 
 run_test = qa.RunTest
 # That of Ganeti 3.0 does not iterate.
