@@ -236,6 +236,15 @@ def test_json_in_kvm_extra(ganeti, build, place, device, slot):
     assert place(**config) == slot
 
 
+@pytest.mark.parametrize("dashes", ["-", "--"])
+def test_file_in_kvm_extra(ganeti, hvparams, dashes):
+  """It may add devices: the last slot is the least likely to be taken."""
+  hvparams.update(virtio_rng="random",
+                  kvm_extra=dashes + "readconfig /etc/qemu.conf")
+  (kvm_cmd, *_) = ganeti.generate_runtime(hvparams, nics=1)
+  assert kvm_cmd[-1].endswith(",bus=pci.0,addr=0x1f")
+
+
 def test_drivers(ganeti):
   """QEMU tells of each one which bus it is for."""
   from ganeti_virtio_rng import placement
