@@ -102,7 +102,7 @@ def _has_default_graphics(options: _Options) -> bool:
       model = properties.get("model")
     elif option == "device" and driver != "secondary-vga":
       replaced |= "-vga" in driver or driver in ("VGA", "vmware-svga")
-  return model != "none" if model else not replaced
+  return str(model) != "none" if model else not replaced
 
 
 def _count_devices(option: str, properties: "Dict[str, Any]") -> int:
