@@ -69,6 +69,7 @@ static const struct cmdline_syntax syntaxes[] = {
     {SPAN("soundhw"), "soundhw", "model", WORD},
     {SPAN("audio"), "audio", "driver", PROPERTIES},
     {SPAN("vga"), "vga", "model", WORD},
+    {SPAN("readconfig"), "readconfig", "file", WORD},
     {SPAN("set"), "set", NULL, SET},
 };
 

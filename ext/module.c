@@ -465,11 +465,11 @@ PyDoc_STRVAR(read_options_doc,
 "  aren't str are passed over\n"
 "@rtype: list of (str, dict)\n"
 "@return: in their order, device, object, drive, machine (-M as well),\n"
-"  netdev, nic, net, virtfs, fsdev, watchdog, soundhw, audio and vga, each\n"
-"  with its properties, those from -set among them: str, or int where JSON\n"
-"  has a number. The first value has its implied key, for watchdog, soundhw\n"
-"  and vga \"model\"; a key alone is \"on\", or \"off\" with \"no\" before it,\n"
-"  as are true and false of JSON, whose nested keys are joined by dots\n"
+"  netdev, nic, net, virtfs, fsdev, watchdog, soundhw, audio, vga and\n"
+"  readconfig, each with its properties, also from -set: str, or int where\n"
+"  JSON has a number. The first value has its implied key, for watchdog,\n"
+"  soundhw and vga \"model\"; a key alone is \"on\", or \"off\" with \"no\" before\n"
+"  it, as are true and false of JSON, whose nested keys are joined by dots\n"
 "@raise TypeError: when kvm_cmd has the wrong type");
 
 static PyObject *read_options(PyObject *module, PyObject *kvm_cmd)

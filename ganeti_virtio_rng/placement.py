@@ -85,6 +85,8 @@ def find_slot(options: _Options, devices: "List[Any]", reservations: int,
     # QEMU 10 places the NIC of -net by itself all the same.
     if slot is None or option == "net":
       unplaced += count
+    if option == "readconfig": # its devices fill the bus from the other end
+      reservations = 0
 
   free = [slot for slot in range(_FIRST_SLOT, constants.QEMU_PCI_SLOTS)
           if slot not in taken][unplaced:]
@@ -95,14 +97,14 @@ def find_slot(options: _Options, devices: "List[Any]", reservations: int,
 
 def _has_default_graphics(options: _Options) -> bool:
   """Whether there is a graphics card that no -device stands for."""
-  (model, replaced) = (None, False)
+  (model, replaced) = ("", False)
   for option, properties in options:
     driver = str(properties.get("driver", ""))
     if option == "vga":
-      model = properties.get("model")
+      model = str(properties.get("model"))
     elif option == "device" and driver != "secondary-vga":
       replaced |= "-vga" in driver or driver in ("VGA", "vmware-svga")
-  return str(model) != "none" if model else not replaced
+  return model != "none" if model else not replaced
 
 
 def _count_devices(option: str, properties: "Dict[str, Any]") -> int:

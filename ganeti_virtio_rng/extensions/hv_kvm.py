@@ -93,10 +93,8 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
   devices = nics + [disk[0] for disk in disks]
   if not placement.has_pci_0(options, devices):
     return argv # QEMU places it
-  reservations = hvparams[constants.HV_KVM_PCI_RESERVATIONS]
-  if {"-readconfig", "--readconfig"}.intersection(kvm_cmd):
-    reservations = 0 # the last slot, as a file may add devices that fill others
-  slot = placement.find_slot(options, devices, reservations)
+  slot = placement.find_slot(options, devices,
+                             hvparams[constants.HV_KVM_PCI_RESERVATIONS])
   if slot is None:
     logging.warning("KVM: no PCI slot is left for the random number generator"
                     " of instance %s, ignoring %s=%s", instance.name,

@@ -222,7 +222,7 @@ class TestReadOptions(unittest.TestCase):
                "-name", "-drive", "-machine", "type=q35,usb=off", "-drive",
                "if=none", "-netdev", "user", "-nic", "none", "-net", "nic",
                "-virtfs", "local", "-fsdev", "local", "-watchdog", "i6300esb",
-               "-soundhw", "ac97", "-device", "e1000"]
+               "-soundhw", "ac97", "-readconfig", "a=b,c", "-device", "e1000"]
     self.assertEqual(read_options(tuple(kvm_cmd)), [
       ("machine", {"type": "pc"}), ("device", {"driver": "e1000"}),
       ("object", {"qom-type": "rng-builtin"}),
@@ -230,7 +230,8 @@ class TestReadOptions(unittest.TestCase):
       ("netdev", {"type": "user"}), ("nic", {"type": "none"}),
       ("net", {"type": "nic"}), ("virtfs", {"fsdriver": "local"}),
       ("fsdev", {"fsdriver": "local"}), ("watchdog", {"model": "i6300esb"}),
-      ("soundhw", {"model": "ac97"}), ("device", {"driver": "e1000"})])
+      ("soundhw", {"model": "ac97"}), ("readconfig", {"file": "a=b,c"}),
+      ("device", {"driver": "e1000"})])
 
   def test_pairs(self):
     self.assertEqual(
