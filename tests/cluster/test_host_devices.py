@@ -92,7 +92,8 @@ def test_migration_to_it(cluster, add):
     result = cluster.run("gnt-instance migrate -f web1.lab.test", check=False)
     assert result.returncode == 1
     assert "/dev/random" in result.stdout + result.stderr
-    assert "set it to 'off'" in result.stdout + result.stderr
+    assert ("set it to 'off' and restart the instance to migrate without it" in
+            " ".join((result.stdout + result.stderr).split()))
     cluster.run("gnt-instance migrate -f --cleanup web1.lab.test")
     assert web1.node == cluster.master
     expect(web1, "/dev/random")

@@ -90,6 +90,9 @@ def test_generators_of_kvm_extra(cluster, add):
         " -device virtio-rng-pci\\,id=x\\,addr=0x1a -object"
         " rng-random\\,filename=/dev/a:b=c\\,id=rng0 -device"
         " virtio-rng-pci\\,rng=rng0\\,addr=0x1b\\,max-bytes=5\\,period=7"
+        " -object rng-random\\,id=virtio_rng0\\,filename=/dev/random -device"
+        " virtio-rng-pci\\,id=virtio_rng0\\,rng=virtio_rng0\\,addr=0x1d"
+        "\\,max-bytes=1024\\,period=1000"
         " -chardev socket\\,id=c\\,path=/run/vhost-user.sock -device"
         " vhost-user-rng-pci\\,chardev=c\\,addr=0x1c'", guest=False)
     rows = status(node)
@@ -102,7 +105,8 @@ def test_generators_of_kvm_extra(cluster, add):
     "rng-builtin unlimited - 0x19 kvm_extra",
     "rng-builtin unlimited x 0x1a kvm_extra",
     "/dev/a:b=c 5 B/7 ms rng0 0x1b kvm_extra",
-    "vhost-user-rng-pci - - 0x1c kvm_extra"]
+    "vhost-user-rng-pci - - 0x1c kvm_extra",
+    "/dev/random 1024 B/1000 ms virtio_rng0 0x1d kvm_extra"]
   assert sorted(lines[1:]) == sorted("web2.lab.test random " + generator
                                      for generator in expected)
   assert [row["restart_needed"] for row in rows.values()] == [False, False]
