@@ -64,7 +64,7 @@ def test_unit_tests_of_ganeti(release, deb, progress):
     rack.close()
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_burnin(cluster, release, request):
   """Once with each value.
 

@@ -42,7 +42,6 @@ def ahead_of_others():
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-@pytest.mark.full
 def test_verify_with_five_hundred_configured(bare_cluster, deb):
   """It takes no longer than without the package."""
   cluster = bare_cluster()

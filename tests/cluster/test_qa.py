@@ -94,7 +94,7 @@ def results(cluster):
                     log(cluster), re.M)
 
 
-#: Without Xen and a network
+#: Tests that fail on stock Ganeti where there is neither Xen nor a network
 STOCK_FAILS = {"TestOsModifyValid", "TestInstanceModify"}
 
 
@@ -123,6 +123,7 @@ def test_qa(bare_cluster, deb):
   assert "virtio_rng=off" in found[off]
   assert "virtio_rng=urandom" in found[urandom]
   end = urandom + urandom - off
+  assert urandom - off > 5
   assert (found[other + 1:off] == found[off + 1:urandom] ==
           found[urandom + 1:end])
   assert found[:off] + found[end:] == expected

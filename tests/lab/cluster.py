@@ -86,7 +86,7 @@ class Cluster:
         # Ganeti would ask for two seconds whether somebody else has it
         self.run("ip addr add %s/32 dev gnt0 label gnt0:0" % _HOSTS[_NAME])
         self.master.start_daemons("wconfd")
-        # Before each, it would see again to what it has seen to
+        # It runs before each, and here has nothing left to do.
         self.run("mount --bind /bin/true /usr/lib/ganeti/ensure-dirs")
         self.master.start_daemons("rapi", "luxid")
         self.run("umount /usr/lib/ganeti/ensure-dirs")
