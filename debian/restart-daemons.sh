@@ -21,10 +21,12 @@ restart_daemons() {
   fi
 
   # Without it, the daemon and each QEMU that it starts would stay in the cgroup
-  # of whoever called dpkg.
+  # of whoever called dpkg. KillMode, as Ganeti's own units have it: systemd ends
+  # no QEMU, neither when it stops the scope nor when memory runs out in there.
   scope=
   if [ -d /run/systemd/system ]; then
-    scope="systemd-run --scope --quiet --slice=system.slice"
+    scope="systemd-run --scope --quiet --slice=system.slice
+      --property=KillMode=process"
     $scope true || scope=
   fi
 

@@ -63,6 +63,10 @@ def test_daemons_and_instances(node, deb, units):
   cluster.initialize()
   web1 = cluster.add_instance("web1.lab.test", guest=False)
 
+  def group(daemon):
+    return node.run("sed -n s/^0:://p /proc/%s/cgroup" %
+                    daemons(node)[daemon].strip()).stdout
+
   def restarts(command):
     """Runs a command that does so, as a service: systemd kills what is left in
     its control group.
@@ -84,16 +88,20 @@ def test_daemons_and_instances(node, deb, units):
                   install):
     restarts(command)
     if command in (install, remove):
-      for daemon, pid in daemons(node).items():
-        group = node.run("sed -n s/^0:://p /proc/%s/cgroup" % pid.strip()
-                         ).stdout
+      for daemon in daemons(node):
         own = "ganeti-%s[.]service" % daemon if supervised else "run-.*[.]scope"
-        assert re.match("/system[.]slice/%s$" % own, group)
+        assert re.match("/system[.]slice/%s$" % own, group(daemon))
     else:
       web1.reboot("hard") # by a daemon that systemd has started
     if command != remove:
       node.run("ganeti-virtio-rng check")
+  web1.reboot("hard")
   expect(web1, "/dev/random")
+
+  if not supervised:
+    # As systemd does by itself when memory runs out in there
+    node.run("systemctl stop $(basename %s)" % group("noded"))
+    assert web1.running
 
   node.run("mv /var/lib/ganeti/server.pem /tmp && systemctl restart ganeti",
            check=False)
