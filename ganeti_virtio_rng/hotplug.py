@@ -19,8 +19,6 @@ from ganeti import constants, errors
 from ganeti_virtio_rng import (HV_VIRTIO_RNG, MAX_BYTES, PERIOD,
   build_argv, check_source, placement, read_options, running)
 
-_BUS = "/machine/i440fx/pci.0"
-
 #: What query-migrate says where none goes on (QEMU, qapi/migration.json)
 _NO_MIGRATION = (None, "none", "completed", "cancelled", "failed")
 
@@ -136,7 +134,7 @@ def plan(execute: running.Execute, kvm: Any, name: str,
 def _takes_devices(execute: running.Execute) -> bool:
   """Whether the bus has what hot-plugs: not without ACPI, nor on a q35."""
   try:
-    return bool(execute("qom-get", {"path": _BUS,
+    return bool(execute("qom-get", {"path": "/machine/i440fx/pci.0",
                                     "property": "hotplug-handler"}))
   except errors.HypervisorError:
     return False

@@ -71,7 +71,8 @@ def _findings() -> Iterator[_Finding]:
   if in_effect is None:
     return
   node.import_ganeti()
-  if in_effect: # else they would have to be restarted once more
+  # Without effect, they would have to be restarted once more.
+  if in_effect and not node.is_native():
     yield from map(_look_at_daemon, node.DAEMONS)
   if not node.has_kvm():
     yield _Finding("KVM", "is not used by this cluster", None)

@@ -154,9 +154,9 @@ def _clear(printed: List[str]) -> None:
 def clear(args: argparse.Namespace) -> int:
   """Runs the command."""
   node.import_ganeti()
-  from ganeti import _constants, cli, errors, pathutils, wconfd
+  from ganeti import cli, errors, pathutils, wconfd
   from ganeti.rpc import transport
-  if HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES:
+  if node.is_native():
     raise node.Failure("This Ganeti knows %s itself: its values are none of"
                        " this package's" % HV_VIRTIO_RNG)
   if not node.is_master():

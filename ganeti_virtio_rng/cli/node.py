@@ -15,9 +15,6 @@ from ganeti_virtio_rng import HV_VIRTIO_RNG
 #: Those that load the package, and live long
 DAEMONS = ("ganeti-noded", "ganeti-rapi")
 
-#: Where Ganeti's commands may be, besides the user's own path
-_SBIN = "/usr/local/sbin:/usr/sbin"
-
 
 class Failure(Exception):
   """What the user is told before the command ends with exit status 1."""
@@ -26,7 +23,7 @@ class Failure(Exception):
 def _command() -> str:
   """Returns the path of one of Ganeti's commands, or an empty text."""
   command = shutil.which("gnt-cluster", path=os.pathsep.join(
-    [os.environ.get("PATH", ""), _SBIN]))
+    [os.environ.get("PATH", ""), "/usr/local/sbin:/usr/sbin"]))
   return os.path.realpath(command) if command else ""
 
 
@@ -61,6 +58,12 @@ def import_ganeti() -> None:
     import ganeti.constants
   except ImportError as err:
     raise Failure("Ganeti is not installed on this node: %s" % err)
+
+
+def is_native() -> bool:
+  """Whether this Ganeti knows the parameter itself."""
+  from ganeti import _constants
+  return HV_VIRTIO_RNG in _constants.HVS_PARAMETER_TYPES
 
 
 def _of_cluster(read: Callable[[Any], Any], otherwise: bool) -> bool:

@@ -31,7 +31,7 @@ def status(args: argparse.Namespace) -> int:
     try:
       with running.monitor(kvm, name) as execute:
         generators = running.generators(execute, kvm, name)
-        if not generators and value and value != VALUES[0]:
+        if not (generators or value in (None, VALUES[0]) or node.is_native()):
           with contextlib.suppress(errors.HypervisorError):
             hotplug.plan(execute, kvm, name, value)
             command = "gnt-instance modify %s-H %s=%s %s" % (
@@ -74,7 +74,8 @@ def _names(wanted: List[str], all_names: List[str]) -> List[str]:
   for name in wanted:
     match = utils.MatchNameComponent(name, all_names)
     if match is None:
-      raise node.Failure("Instance '%s' does not run on this node" % name)
+      raise node.Failure("No instance, or more than one, that is called"
+                         " '%s' runs on this node" % name)
     names.add(match)
   return sorted(names)
 

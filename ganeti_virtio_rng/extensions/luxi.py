@@ -23,9 +23,6 @@ from ganeti_virtio_rng.extensions import wrapping
 
 FIELD = "hv/%s" % HV_VIRTIO_RNG
 
-#: All hypervisor parameters of an instance
-_HVPARAMS = "hvparams"
-
 #: What the fields are made of
 _SOURCES = ["hypervisor", "os", "custom_hvparams"]
 
@@ -80,7 +77,7 @@ def _complete(client: Any, fields: "List[str]",
     for i, name in enumerate(fields):
       if name == FIELD:
         row[i] = _cell(info, hypervisor, os_name, custom)
-      elif name == _HVPARAMS and row[i][1] is not None:
+      elif name == "hvparams" and row[i][1] is not None:
         defaults.fill(hypervisor, row[i][1])
 
 
@@ -90,7 +87,7 @@ def _ask(fields: "List[str]") -> "List[str]":
 
 
 def _is_concerned(fields: "List[str]") -> bool:
-  return FIELD in fields or _HVPARAMS in fields
+  return FIELD in fields or "hvparams" in fields
 
 
 def Query(query: "Callable[..., Any]", client: Any, what: str,

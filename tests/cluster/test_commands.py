@@ -233,11 +233,37 @@ def test_status(cluster, add):
   assert [row["restart_needed"] for row in status(cluster.master).values()
           ] == [False] * 3
 
-  for name in ("web4", "web9.lab.test"):
+  add("web1.b.lab.test", guest=False)
+  for name in ("web1", "web4", "web9.lab.test"):
     result = cluster.run("ganeti-virtio-rng status " + name, check=False)
     assert result.returncode == 1
-    assert ("Failure: Instance '%s' does not run on this node" % name in
-            result.stderr)
+    assert ("Failure: No instance, or more than one, that is called '%s' runs"
+            " on this node" % name in result.stderr)
+
+
+@contextlib.contextmanager
+def native(cluster):
+  """The master's Ganeti knows the parameter without this package."""
+  modules = "/usr/share/ganeti/%s/ganeti/" % cluster.version
+  append = "sed '$a%s[\"virtio_rng\"] = %s'"
+  with replaced(cluster.master, modules + "_constants.py",
+                append % ("HVS_PARAMETER_TYPES", "VTYPE_STRING")), replaced(
+    cluster.master, modules + "hypervisor/hv_kvm/__init__.py",
+    append % ("KVMHypervisor.PARAMETERS", "hv_base.NO_CHECK")):
+    restart(cluster.master)
+    yield
+  restart(cluster.master)
+
+
+def test_ganeti_that_knows_it(cluster, add):
+  """Its daemons need no module of this package, which plugs nothing in."""
+  web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", guest=False)
+  web1.modify("-H virtio_rng=random")
+  with native(cluster):
+    lines = cluster.run(CHECK).stdout.splitlines()
+    assert lines[1].endswith(", knows virtio_rng")
+    assert table(cluster.master) == [
+      "web1.lab.test random none - - - - restart needed"]
 
 
 def test_status_without_the_configuration(cluster, add):
