@@ -99,6 +99,7 @@ STOCK_FAILS = {"TestOsModifyValid", "TestInstanceModify"}
 
 
 @pytest.mark.full
+@pytest.mark.timeout(7200) # Half an hour where nothing else runs
 def test_qa(bare_cluster, deb):
   """With the package it comes to the same, and to the end."""
   (stock, ours) = clusters = [bare_cluster(nodes=2) for _ in range(2)]
