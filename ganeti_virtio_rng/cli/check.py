@@ -71,7 +71,7 @@ def _findings() -> Iterator[_Finding]:
   if in_effect is None:
     return
   node.import_ganeti()
-  # Without effect, they would have to be restarted once more.
+  # Else they would have to be restarted once more, or load nothing of ours.
   if in_effect and not node.is_native():
     yield from map(_look_at_daemon, node.DAEMONS)
   if not node.has_kvm():
