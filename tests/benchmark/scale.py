@@ -7,10 +7,10 @@ with.
 
 """
 
+import copy
 import statistics
 import time
-
-from lab.cluster import copies
+import uuid
 
 from .table import Line
 from .table import spread
@@ -44,6 +44,25 @@ _COMMANDS = [
 _CLEAR = "ganeti-virtio-rng clear --yes"
 
 
+def _copies(config, number):
+  """Returns a configuration with many copies of its first instance.
+
+  @type config: dict
+  @type number: int
+  @param number: how many instances it has in the end: web1.lab.test, ...
+  @rtype: dict
+
+  """
+  config = copy.deepcopy(config)
+  pattern = next(iter(config["instances"].values()))
+  config["instances"] = {}
+  for i in range(1, number + 1):
+    ident = str(uuid.uuid5(uuid.NAMESPACE_OID, str(i)))
+    config["instances"][ident] = copy.deepcopy(
+      dict(pattern, name="web%d.lab.test" % i, uuid=ident))
+  return config
+
+
 def measure(cluster, deb, progress):
   """Times the commands, in turns, on a cluster that is not used any more.
 
@@ -56,7 +75,7 @@ def measure(cluster, deb, progress):
   """
   cluster.run("dpkg --purge ganeti-virtio-rng 2>&1")
   cluster.add_instance("web1.lab.test", start=False)
-  config = copies(cluster.configuration, _INSTANCES)
+  config = _copies(cluster.configuration, _INSTANCES)
   seconds = {}
 
   def take(command, installed):
@@ -96,7 +115,7 @@ def _with_values(config, installed, every):
 
   """
   name, low, mid = _WORDS[installed].values()
-  config = copies(config, _INSTANCES)
+  config = _copies(config, _INSTANCES)
   config["cluster"]["hvparams"]["kvm"][name] = mid
   config["cluster"]["os_hvp"] = {"noop+os%d" % i: {"kvm": {name: low}}
                                  for i in range(_OSES)}

@@ -157,3 +157,19 @@ def test_hotplug(cluster, add):
       assert web1.hotplug("--%s remove" % device).returncode == 0
     wait_for(lambda: pci(web1) == before)
     expect(web1, "/dev/random")
+
+
+@pytest.mark.full
+def test_forty_started_together(bare_cluster, deb):
+  cluster = bare_cluster()
+  cluster.master.install(deb)
+  # Ganeti gives up on a node daemon that takes five seconds to answer, as that
+  # of two slow cores does when the usual twenty jobs run at once.
+  cluster.run("gnt-cluster modify --max-running-jobs=4")
+  names = ["many%d.lab.test" % i for i in range(40)]
+  instances = cluster.add_instances(names, 64)
+  cluster.run("gnt-instance start --paused --force-multiple %s" %
+              " ".join(names))
+  for instance in instances:
+    assert "rng-random,filename=/dev/random,id=virtio_rng0" in instance.argv()
+    assert list(pci(instance).values()).count(RNG) == 1

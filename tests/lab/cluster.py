@@ -5,12 +5,10 @@
 
 """
 
-import copy
 import json
 import os
 import shlex
 import socket
-import uuid
 
 from pathlib import Path
 
@@ -296,25 +294,6 @@ class Cluster:
       for name in names]))
     self.run("gnt-instance batch-create /tmp/instances.json")
     return [Instance(self, name) for name in names]
-
-
-def copies(config, number):
-  """Returns a configuration with many copies of its first instance.
-
-  @type config: dict
-  @type number: int
-  @param number: how many instances it has in the end: web1.lab.test, ...
-  @rtype: dict
-
-  """
-  config = copy.deepcopy(config)
-  pattern = next(iter(config["instances"].values()))
-  config["instances"] = {}
-  for i in range(1, number + 1):
-    ident = str(uuid.uuid5(uuid.NAMESPACE_OID, str(i)))
-    config["instances"][ident] = copy.deepcopy(
-      dict(pattern, name="web%d.lab.test" % i, uuid=ident))
-  return config
 
 
 class Instance:
