@@ -82,7 +82,6 @@ def never_seeded(cluster):
     node.run("rm %s" % image)
 
 
-@pytest.mark.each_release
 def test_guest_that_was_never_seeded(cluster, add, never_seeded):
   """It gets ready, and draws what the limit allows, wherever it runs."""
   web1 = add("web1.lab.test", "%s,%s" % (OFF, never_seeded))
@@ -327,7 +326,6 @@ def test_failover(cluster, add):
   expect(web1, "/dev/urandom")
 
 
-@pytest.mark.each_release
 def test_mixed_cluster(bare_cluster, deb):
   """A node without the package takes what was plugged, and can't plug."""
   cluster = bare_cluster(nodes=2)

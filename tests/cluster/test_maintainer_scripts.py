@@ -79,7 +79,6 @@ def node(bare_cluster, deb):
   return cluster.master
 
 
-@pytest.mark.each_release
 def test_removal_where_nobody_set_a_value(bare_cluster, deb):
   """In any order, silently, and nothing is left."""
   cluster = bare_cluster(nodes=2)
