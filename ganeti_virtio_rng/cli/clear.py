@@ -102,8 +102,8 @@ def _clear(printed: List[str]) -> None:
              if signal.getsignal(number) != signal.SIG_IGN] # as nohup has it
   signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
-  # With the process id, as Ganeti adds only seconds: no second try may look as
-  # if the first were alive.
+  os.umask(0o022) # wconfd, which isn't root, has to open the next file
+  # Its name has the process id: no second try may look as if the first lived.
   lock_file = livelock.LiveLock("virtio-rng_%d" % os.getpid())
   context = config.GetWConfdContext(None, lock_file)
   client = wconfd.Client()
