@@ -31,7 +31,9 @@ restart_daemons() {
   fi
 
   for daemon in ganeti-noded ganeti-rapi; do
-    "$daemon_util" check $daemon > /dev/null 2>&1 || continue
+    restarting=/run/ganeti-virtio-rng.$daemon # there if this was interrupted
+    [ -e $restarting ] || "$daemon_util" check $daemon > /dev/null 2>&1 ||
+      continue
     if [ $allowed = no ]; then
       echo "$daemon is not restarted, as policy-rc.d forbids it, and still has"
       echo "the old code until '$daemon_util stop $daemon;"
@@ -39,8 +41,10 @@ restart_daemons() {
       continue
     fi
     echo "Restarting $daemon, so that it $1"
+    touch $restarting || true
     "$daemon_util" stop $daemon || true
     $scope "$daemon_util" start $daemon || true
+    rm -f $restarting || true
     # A unit is active before its daemon has looked at anything.
     if [ -n "$scope" ] && systemctl --quiet is-active $daemon.service; then
       sleep 2

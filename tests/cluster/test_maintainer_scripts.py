@@ -212,6 +212,33 @@ def test_daemon_that_does_not_run(bare_cluster, deb):
   assert not runs(node, "ganeti-rapi")
 
 
+#: Ganeti's daemon-util, where whoever stops a daemon is killed then
+_KILLS = """#!/bin/sh
+[ "$1" = stop ] || exec "$0.kept" "$@"
+"$0.kept" "$@"
+kill -9 $PPID
+"""
+
+
+@pytest.mark.parametrize("daemon", ["noded", "rapi"])
+def test_killed_while_a_daemon_restarts(bare_cluster, deb, daemon):
+  """The next try starts it."""
+  node = bare_cluster().master
+  if daemon == "rapi":
+    node.run("%s stop ganeti-noded" % DAEMON_UTIL)
+  for command, again in (("dpkg -i %s" % node.copy(deb), "dpkg --configure -a"),
+                         (REMOVE, REMOVE)):
+    assert runs(node, "ganeti-" + daemon)
+    node.run("mv {0} {0}.kept; cat > {0}; chmod +x {0}".format(DAEMON_UTIL),
+             input=_KILLS)
+    assert node.run(command, check=False).returncode
+    node.run("mv {0}.kept {0}".format(DAEMON_UTIL))
+    assert not runs(node, "ganeti-" + daemon)
+    node.run(again)
+    assert runs(node, "ganeti-" + daemon)
+    assert not list(node.root.glob("run/ganeti-virtio*"))
+
+
 def test_policy(bare_cluster, deb):
   """The local administrator's word on restarts counts."""
   node = bare_cluster().master
