@@ -134,6 +134,12 @@ def test_installed_and_removed(release, deb, progress):
     node.run(node.copy(ROOT / "debian/tests/ganeti"))
     node.run("dpkg --purge ganeti-virtio-rng")
     assert traces() == set()
+    # over version 0.1, but never configured
+    node.run("mkdir /var/lib/ganeti-virtio-rng;"
+             " touch /var/lib/ganeti-virtio-rng/disabled;"
+             " dpkg --unpack %s; dpkg --purge ganeti-virtio-rng" %
+             node.copy(deb))
+    assert traces() == set()
     result = node.run("python3 -c 'print(1)'")
     assert (result.stdout, result.stderr) == ("1\n", "")
   finally:
