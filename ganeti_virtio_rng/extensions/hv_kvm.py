@@ -45,17 +45,24 @@ def CheckParameterSyntax(check_syntax: "Callable[..., None]", cls: Any,
 def ValidateParameters(validate: "Callable[..., None]", cls: Any,
                        hvparams: Any) -> None:
   validate(cls, _fill(hvparams))
+  _check_source(_value(hvparams), None)
 
-  value = _value(hvparams)
+
+def _check_source(value: Any, incoming: Any) -> None:
   try:
     check_source(value)
   except (TypeError, ValueError) as err:
     raise errors.HypervisorError(str(err))
   except OSError as err:
-    raise errors.HypervisorError("Parameter '%s' fails validation: %s: %s"
-                                 " (current value: '%s')" %
-                                 (HV_VIRTIO_RNG, err.filename, err.strerror,
-                                  value))
+    raise errors.HypervisorError(
+      "Parameter '%s' fails validation: %s: %s (current value: '%s'), %s" %
+      (HV_VIRTIO_RNG, err.filename, err.strerror, value, _way_out(incoming)))
+
+
+def _way_out(incoming: Any) -> str:
+  return ("set it to '%s' %s without it" %
+          (_OFF, "and restart the instance to migrate" if incoming else
+           "to start the instance"))
 
 
 def _GenerateKVMRuntime(generate: "Callable[..., Any]", kvm: Any, instance: Any,
@@ -103,62 +110,54 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
   return build_argv(value, kvm_cmd, slot)
 
 
-def _RunKVMCmd(run: "Callable[..., Any]", kvm: Any, name: str,
-               kvm_cmd: "List[Any]", *args: Any, **kwargs: Any) -> Any:
+def _ExecuteKVMRuntime(execute: "Callable[..., Any]", kvm: Any, instance: Any,
+                       runtime: Any, *args: Any, **kwargs: Any) -> Any:
+  incoming = kwargs.get("incoming") or args[1:]
+  ours = {} # type: Dict[str, str]
+  try:
+    ours = _backends(runtime[0], runtime[2])
+  except Exception:
+    logging.exception("KVM: can't read the arguments of %s", instance.name)
+  # QEMU would open any file. A start has looked at it, a migration has not.
+  for source in ours.values():
+    _check_source(os.path.basename(source), incoming)
+
   started = time.time()
   try:
-    return run(kvm, name, kvm_cmd, *args, **kwargs)
+    return execute(kvm, instance, runtime, *args, **kwargs)
   except errors.HypervisorError as err:
-    text = None
-    try:
-      text = _explanation(str(err), kvm, name, kvm_cmd, started)
-    except Exception:
-      logging.exception("KVM: can't tell why instance %s failed", name)
-    if text is None:
+    text = str(err).rstrip()
+    line = _complaint("%s\n%s" % (text, _log_since(started, instance.name)),
+                      str(runtime[0]), ours)
+    if line is None:
       raise
-    raise errors.HypervisorError(text)
+    raise errors.HypervisorError(
+      "%s%s; the random number generator is due to the hypervisor parameter"
+      " '%s', %s" % (text, "" if line in text else ": " + line, HV_VIRTIO_RNG,
+                     _way_out(incoming)))
 
 
-def _explanation(text: str, kvm: Any, name: str, kvm_cmd: "List[Any]",
-                 started: float) -> "Optional[str]":
-  """Says what to do if QEMU complains of the device of ours.
-
-  It may lack the device or its backend, or can't place it, or open the source.
-
-  @param text: Ganeti's error
-  @param started: when QEMU was started, in seconds since the epoch
-  @return: the new error; None if there is nothing to add
-
-  """
-  import itertools
-  import json
+def _backends(kvm_cmd: "List[Any]", hvparams: Any) -> "Dict[str, str]":
+  """Finds the backends of ours, and their sources."""
   from ganeti_virtio_rng import running
-  try:
-    hvparams = json.loads(kvm._ReadKVMRuntime(name))[2]
-  except errors.HypervisorError:
-    hvparams = {} # an instance that comes by migration has no runtime yet
-  backends = [properties for option, properties in read_options(kvm_cmd)
-              if option == "object"]
-  sources = [backend.get("filename") for backend in backends]
-  ours = [(str(backend["id"]), source)
-          for backend, source in zip(backends, sources)
-          if running.is_our_id(backend.get("id")) and
-          not running.is_in_kvm_extra(backend["id"], hvparams) and
-          source in ["/dev/%s" % value for value in VALUES[1:]]]
+  sources = ["/dev/%s" % value for value in VALUES[1:]]
+  return {str(properties["id"]): str(properties["filename"])
+          for option, properties in read_options(kvm_cmd)
+          if option == "object" and running.is_our_id(properties.get("id")) and
+          not running.is_in_kvm_extra(properties["id"], hvparams) and
+          properties.get("filename") in sources}
 
-  lines = (text + "\n" + _log_since(started, name)).splitlines()
-  for (ident, source), line in itertools.product(ours, lines):
-    # QEMU begins with the option that it complains of. Of a source it may say
-    # nothing but the path, which may be another object's, too.
-    if ident in line or ("'%s'" % source in line and ": -" not in line and
-                         sources.count(source) == 1):
-      if line not in text:
-        text = "%s: %s" % (text, line)
-      advice = ("and restart the instance to migrate" if "-incoming" in kvm_cmd
-                else "to start the instance")
-      return ("%s; the random number generator is due to the hypervisor"
-              " parameter '%s', set it to '%s' %s without it" %
-              (text.rstrip(), HV_VIRTIO_RNG, _OFF, advice))
+
+def _complaint(output: str, kvm_cmd: str,
+               ours: "Dict[str, str]") -> "Optional[str]":
+  """Returns the line by which QEMU complains of the device of ours, if any."""
+  for line in output.splitlines():
+    for (ident, source) in ours.items():
+      # QEMU begins with the option that it complains of. Of a source it may say
+      # nothing but the path, which may be another object's, too.
+      if ident in line or ("'%s'" % source in line and ": -" not in line and
+                           kvm_cmd.count("filename=%s" % source) == 1):
+        return line
   return None
 
 
@@ -201,7 +200,7 @@ def extend(hv_kvm: Any) -> "Tuple[Any, Dict[str, Any]]":
   """Returns what makes KVMHypervisor check the value and start with it."""
   kvm = hv_kvm.KVMHypervisor
   functions = [CheckParameterSyntax, ValidateParameters, _GenerateKVMRuntime,
-               _RunKVMCmd] # type: List[Callable[..., Any]]
+               _ExecuteKVMRuntime] # type: List[Callable[..., Any]]
   if hasattr(kvm, "AssessParameters"): # since Ganeti 3.1
     functions.append(AssessParameters)
   (_, attributes) = wrapping.wrap(kvm, *functions)

@@ -42,7 +42,8 @@ def test_refused(cluster, add):
 
   for command, reason in REASONS.items():
     error = ("Parameter 'virtio_rng' fails validation: /dev/random: %s"
-             " (current value: 'random')" % reason)
+             " (current value: 'random'), set it to 'off' to start the"
+             " instance without it" % reason)
     with replaced(node, command):
       for request in ("modify", "start"):
         result = cluster.run("gnt-instance %s -H virtio_rng=random"
@@ -88,14 +89,28 @@ def test_new_instance(cluster, add):
 def test_migration_to_it(cluster, add):
   """It fails, and the instance goes on where it is."""
   web1 = add("web1.lab.test", guest=False)
-  with replaced(cluster.nodes[1], "true"):
-    result = cluster.run("gnt-instance migrate -f web1.lab.test", check=False)
-    assert result.returncode == 1
-    assert "/dev/random" in result.stdout + result.stderr
-    assert ("set it to 'off' and restart the instance to migrate without it" in
-            " ".join((result.stdout + result.stderr).split()))
-    cluster.run("gnt-instance migrate -f --cleanup web1.lab.test")
-    assert web1.node == cluster.master
-    expect(web1, "/dev/random")
+  for command in "true", "ln -s null /dev/random":
+    with replaced(cluster.nodes[1], command):
+      result = cluster.run("gnt-instance migrate -f web1.lab.test", check=False)
+      assert result.returncode == 1
+      said = " ".join((result.stdout + result.stderr).split())
+      assert "/dev/random: %s (current" % REASONS[command] in said
+      assert "'off' and restart the instance to migrate without it" in said
+      cluster.run("gnt-instance migrate -f --cleanup web1.lab.test")
+      assert web1.node == cluster.master
+      expect(web1, "/dev/random")
   web1.migrate()
+  expect(web1, "/dev/random")
+
+
+def test_soft_reboot(cluster, add):
+  """Of an instance that would have what it runs with again."""
+  web1 = add("web1.lab.test", node=cluster.nodes[1], guest=False)
+  with replaced(cluster.nodes[1], "ln -s null /dev/random"):
+    result = cluster.run("gnt-instance reboot -t soft web1.lab.test",
+                         check=False)
+    assert result.returncode == 1
+    assert "Not Linux's random number generator (current" in result.stderr
+    assert web1.running is False
+  web1.start()
   expect(web1, "/dev/random")

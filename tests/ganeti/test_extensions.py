@@ -4,7 +4,6 @@
 """What the plugin makes of Ganeti's own modules."""
 
 import importlib
-import json
 import logging
 import pathlib
 import re
@@ -23,7 +22,8 @@ DEVICE = ["-object", "rng-random,filename=/dev/random,id=virtio_rng0",
                      "max-bytes=1024,period=1000" + PLACE]
 
 NO_DEVICE = ("Parameter 'virtio_rng' fails validation: /dev/random: No such file"
-             " or directory (current value: 'random')")
+             " or directory (current value: 'random'), set it to 'off' to start"
+             " the instance without it")
 
 
 @pytest.fixture
@@ -234,11 +234,18 @@ def run_kvm(ganeti, kvm, tmp_path, monkeypatch):
   monkeypatch.setattr(kvm, "_PIDS_DIR", str(tmp_path))
   monkeypatch.setattr(kvm, "_CONF_DIR", str(tmp_path))
 
-  def run(script, argv=ganeti_virtio_rng.build_argv("random"), wrapper=()):
+  extension = sys.modules["ganeti_virtio_rng.extensions.hv_kvm"]
+
+  def run(script, argv=ganeti_virtio_rng.build_argv("random"), wrapper=(),
+          hvparams=None, incoming=None):
     with pytest.raises(ganeti.errors.HypervisorError) as context:
-      object.__new__(kvm)._RunKVMCmd(
-        "web1", list(wrapper) +
-        ["sh", "-c", script, "sh", str(tmp_path / "web1.log")] + argv, [])
+      extension._ExecuteKVMRuntime(
+        lambda kvm, instance, runtime, *_, **__:
+          kvm._RunKVMCmd(instance.name, runtime[0], []),
+        object.__new__(kvm), ganeti.objects.Instance(name="web1"),
+        (list(wrapper) +
+         ["sh", "-c", script, "sh", str(tmp_path / "web1.log")] + argv, [],
+         hvparams or {}, []), "", incoming=incoming)
     return str(context.value)
 
   return run
@@ -344,22 +351,22 @@ def test_failure_of_something_else(run_kvm, line, argv):
 
 
 @pytest.mark.parametrize("quote", ["", "'"])
-def test_failure_of_a_copy_in_kvm_extra(run_kvm, tmp_path, quote):
+def test_failure_of_a_copy_in_kvm_extra(run_kvm, quote):
   """With the id of ours, another rate, and an address that a NIC has."""
   extra = [DEVICE[0], quote + DEVICE[1] + quote, DEVICE[2],
            DEVICE[3].replace("1024", "4096").replace("0xb", "0xc")]
-  (tmp_path / "web1.runtime").write_text(json.dumps(
-    [[], [], {"virtio_rng": "off", "kvm_extra": " ".join(extra)}, []]))
-  text = run_kvm("echo '%s: slot 12 function 0 not available' >&2; exit 1" %
-                 extra[3], extra)
-  assert "slot 12" in text
-  assert DUE not in text
+  for incoming in None, ("10.77.0.2", 8102):
+    text = run_kvm("echo '%s: slot 12 function 0 not available' >&2; exit 1" %
+                   extra[3], extra, incoming=incoming,
+                   hvparams={"virtio_rng": "off", "kvm_extra": " ".join(extra)})
+    assert "slot 12" in text
+    assert "virtio_rng'" not in text
 
 
 def test_failure_of_a_migration(run_kvm):
   """The other node's QEMU, which runs on, has the device whatever is set."""
-  text = run_kvm("echo \"could not open '/dev/random'\" >&2; exit 1",
-                 DEVICE + ["-incoming", "tcp:10.77.0.2:8102"])
+  text = run_kvm("echo \"could not open '/dev/random'\" >&2; exit 1", DEVICE,
+                 incoming=("10.77.0.2", 8102))
   assert text.endswith(DUE.replace("to start the instance without it", "and"
                                    " restart the instance to migrate without"
                                    " it"))
@@ -370,7 +377,7 @@ def test_error_of_ours_hides_none_of_qemu(run_kvm, kvm, monkeypatch, caplog):
   monkeypatch.setattr(extension, "read_options", None)
   text = run_kvm("echo no such disk >&2; exit 1")
   assert "no such disk" in text
-  assert "can't tell why instance web1 failed" in caplog.text
+  assert "can't read the arguments of web1" in caplog.text
 
 
 def test_failure_of_a_generator_in_kvm_extra(run_kvm):

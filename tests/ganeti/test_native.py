@@ -101,7 +101,8 @@ def test_validation(native, params, monkeypatch):
   monkeypatch.setattr(ganeti_virtio_rng, "check_source", fail)
   assert error(kvm.ValidateParameters, "random") == (
     "Parameter 'virtio_rng' fails validation: /dev/random: No such file or"
-    " directory (current value: 'random')")
+    " directory (current value: 'random'), set it to 'off' to start the"
+    " instance without it")
 
 
 @pytest.mark.parametrize("value", ganeti_virtio_rng.VALUES)

@@ -390,7 +390,7 @@ def test_ganeti_that_lacks_a_constant(ganeti, name):
 
 
 @pytest.mark.parametrize("name", ["ValidateParameters", "_GenerateKVMRuntime",
-                                  "_RunKVMCmd"])
+                                  "_ExecuteKVMRuntime"])
 def test_ganeti_that_lacks_a_method(ganeti, name):
   path = ganeti.site / "ganeti/hypervisor/hv_kvm/__init__.py"
   path.write_text(HV_KVM.replace(name, "another"))

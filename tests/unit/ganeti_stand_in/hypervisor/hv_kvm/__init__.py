@@ -21,5 +21,5 @@ class KVMHypervisor(object):
   def _GenerateKVMRuntime(self, instance):
     return [["kvm"]]
 
-  def _RunKVMCmd(self, name, kvm_cmd):
+  def _ExecuteKVMRuntime(self, instance, kvm_runtime, kvmhelp, incoming=None):
     pass
