@@ -40,7 +40,7 @@ def plug(kvm: Any, instance: Any) -> str:
   with running.monitor(kvm, name) as execute:
     generators = running.generators(execute, kvm, name)
     if generators:
-      return _describe(value, generators)
+      return _describe(instance.hvparams, generators)
     argv = plan(execute, kvm, name, value)
 
   before = kvm._ReadKVMRuntime(name)
@@ -66,16 +66,17 @@ def plug(kvm: Any, instance: Any) -> str:
   return ""
 
 
-def _describe(value: str, there: "List[Dict[str, Any]]") -> str:
+def _describe(hvparams: "Dict[str, Any]", there: "List[Dict[str, Any]]") -> str:
   """Says why an instance with a generator gets no other one."""
+  value = hvparams[HV_VIRTIO_RNG]
   if "/dev/%s" % value in [generator["source"] for generator in there
                            if generator["from"] == HV_VIRTIO_RNG]:
     return "The instance has this random number generator already"
-  if any(generator["from"] == HV_VIRTIO_RNG for generator in there):
+  if "virtio-rng" in (hvparams[constants.HV_KVM_EXTRA] or ""):
+    text = "kvm_extra already adds a virtio-rng device, ignoring %s=%s"
+  else:
     text = ("The instance has another random number generator, %s=%s takes"
             " effect at its next start")
-  else:
-    text = "kvm_extra already adds a virtio-rng device, ignoring %s=%s"
   return text % (HV_VIRTIO_RNG, value)
 
 

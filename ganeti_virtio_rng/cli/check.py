@@ -77,8 +77,8 @@ def _findings() -> Iterator[_Finding]:
   if not node.has_kvm():
     yield _Finding("KVM", "is not used by this cluster", None)
   elif node.has_instances():
-    yield _look_at_qemu()
     used = node.used_values()
+    yield _look_at_qemu(used != {VALUES[0]})
     for value in VALUES[1:]:
       yield _look_at_source(value, used is None or value in used)
     yield _look_at_kernel()
@@ -121,7 +121,8 @@ def _look_at_daemon(name: str) -> _Finding:
   try:
     with open("/proc/%d/maps" % pid) as maps:
       # of a file that was replaced, the kernel says that it is deleted
-      loaded = any(line.rstrip().endswith(_core.__file__) for line in maps)
+      path = os.path.realpath(_core.__file__)
+      loaded = any(line.rstrip().endswith(path) for line in maps)
   except (FileNotFoundError, ProcessLookupError):
     return _Finding(name, "does not run",
                     "run '%s start %s'" % (pathutils.DAEMON_UTIL, name)
@@ -133,7 +134,7 @@ def _look_at_daemon(name: str) -> _Finding:
     "run '{0} stop {1}; {0} start {1}'".format(pathutils.DAEMON_UTIL, name))
 
 
-def _look_at_qemu() -> _Finding:
+def _look_at_qemu(is_used: bool) -> _Finding:
   """Asks the cluster's QEMU for the device and its backend."""
   path = _kvm_path()
   for (option, name) in (("-device", "virtio-rng-pci"),
@@ -147,22 +148,19 @@ def _look_at_qemu() -> _Finding:
       return _Finding("QEMU", "can't run %s: %s" % (path, err.strerror),
                       "install it, or change kvm_path")
     if name not in result.stdout:
-      return _Finding("QEMU", "%s has no %s" % (path, name), _OFF)
+      return _Finding("QEMU", "%s has no %s" % (path, name),
+                      _OFF if is_used else None)
   return _Finding("QEMU", "%s has the device" % path, None)
 
 
 def _kvm_path() -> str:
-  """Reads the cluster's kvm_path from what each node has of its configuration.
-
-  Not by SimpleStore's method, which can't read values that hold a "=".
-
-  """
+  """Reads the cluster's kvm_path from what each node has."""
   from ganeti import constants, ssconf
   name = ssconf.SimpleStore().KeyToFilename(constants.SS_HVPARAMS_PREF +
                                             constants.HT_KVM)
   try:
     with open(name) as lines:
-      # A value may hold an "=", and a newline.
+      # Not by SimpleStore's method: a value may hold an "=", and a newline.
       params = dict(line.rstrip("\n").split("=", 1) for line in lines
                     if "=" in line)
   except FileNotFoundError: # no cluster yet
@@ -175,9 +173,8 @@ def _look_at_source(value: str, is_used: bool) -> _Finding:
   try:
     check_source(value)
   except OSError as err:
-    text = "%s; %s=%s is not used"
-    if is_used:
-      text = "%s; instances with %s=%s don't start here"
+    text = ("%s; instances with %s=%s don't start here" if is_used else
+            "%s; %s=%s is not used")
     return _Finding(subject, text % (err.strerror, HV_VIRTIO_RNG, value),
                     "mend it, or %s" % _OFF if is_used else None)
   return _Finding(subject, "usable", None)

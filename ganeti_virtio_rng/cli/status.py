@@ -26,12 +26,13 @@ def status(args: argparse.Namespace) -> int:
   configured = _configured_values()
   rows = []
   for name in _names(args.names, kvm.ListInstances()):
-    (value, said) = (configured or {}).get(name, (None, ""))
+    (value, said) = (configured or {}).get(name, (None, None))
     generators = problem = command = None
     try:
       with running.monitor(kvm, name) as execute:
         generators = running.generators(execute, kvm, name)
-        if not (generators or value in (None, VALUES[0]) or node.is_native()):
+        if said and value and not (generators or value == VALUES[0] or
+                                   node.is_native()):
           with contextlib.suppress(errors.HypervisorError):
             hotplug.plan(execute, kvm, name, value)
             command = "gnt-instance modify %s-H %s=%s %s" % (
@@ -83,9 +84,9 @@ def _names(wanted: List[str], all_names: List[str]) -> List[str]:
 def _configured_values() -> "Optional[Dict[str, Tuple[Any, str]]]":
   """Reads the configuration's values.
 
-  @return: of each KVM instance the value that holds, None where there is none
-      at all, and what was said of it; None on a node that does not have the
-      configuration
+  @return: of each KVM instance the value that holds, None where there is none,
+      and what would set it anew, None where Ganeti would plug nothing in; None
+      on a node that does not have the configuration
 
   """
   from ganeti import constants
@@ -94,7 +95,9 @@ def _configured_values() -> "Optional[Dict[str, Tuple[Any, str]]]":
     return None
   return {
     instance.name: (config.cluster.FillHV(instance).get(HV_VIRTIO_RNG),
-                    instance.hvparams.get(HV_VIRTIO_RNG, "default"))
+                    instance.hvparams.get(HV_VIRTIO_RNG, "default")
+                    if _hotplug_option() or # Ganeti 3.1 goes by its state
+                    instance.admin_state == constants.ADMINST_UP else None)
     for instance in config.instances.values()
     if instance.hypervisor == constants.HT_KVM}
 

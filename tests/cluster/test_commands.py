@@ -148,8 +148,14 @@ def test_problem(cluster, state, problem):
     assert problem in line
 
 
-def test_check_of_a_device_that_is_not_used(web1, candidate):
+def test_check_of_a_device_that_is_not_used(cluster, web1, candidate):
   """Whether it is says the configuration, where the node has it."""
+  with without(candidate, "rng-random"):
+    assert candidate.run(CHECK, check=False).returncode == 1
+    with cluster_parameter(cluster, virtio_rng="off"):
+      unused = "QEMU: %s has no rng-random\n" % QEMU
+      wait_for(lambda: unused in candidate.run(CHECK, check=False).stdout)
+      candidate.run(CHECK)
   with missing(candidate, "/dev/urandom"):
     unused = ("/dev/urandom: No such file or directory; virtio_rng=urandom is"
               " not used\n")
@@ -239,6 +245,16 @@ def test_status(cluster, add):
     assert result.returncode == 1
     assert ("Failure: No instance, or more than one, that is called '%s' runs"
             " on this node" % name in result.stderr)
+
+
+@pytest.mark.each_release
+def test_status_of_an_instance_that_should_not_run(cluster, web1):
+  """Ganeti 3.1 plugs nothing into it."""
+  cluster.run("gnt-instance start --no-remember -H virtio_rng=off %s" %
+              web1.name)
+  [line] = table(cluster.master)
+  assert line.endswith("restart needed" if cluster.version != "3.0" else
+                       "--hotplug -H virtio_rng=default web1.lab.test")
 
 
 @contextlib.contextmanager

@@ -204,6 +204,9 @@ def test_kvm_extra(cluster, add):
   before = runtime(web1)
   assert ("INFO: kvm_extra already adds a virtio-rng device, ignoring"
           " virtio_rng=random") in plug(web1, outcome="")
+  assert ("INFO: The instance has another random number generator,"
+          " virtio_rng=random takes effect at its next start") in web1.hotplug(
+            "-H kvm_extra=default,virtio_rng=random").stdout
   web1.guest.run(EJECT.format(slot_of(web1)))
   wait_for(lambda: RNG not in pci(web1).values())
   assert ("kvm_extra adds a virtio-rng device, but QEMU has none now; " in
