@@ -72,7 +72,8 @@ def _describe(hvparams: "Dict[str, Any]", there: "List[Dict[str, Any]]") -> str:
   if "/dev/%s" % value in [generator["source"] for generator in there
                            if generator["from"] == HV_VIRTIO_RNG]:
     return "The instance has this random number generator already"
-  if "virtio-rng" in (hvparams[constants.HV_KVM_EXTRA] or ""):
+  extra = (hvparams[constants.HV_KVM_EXTRA] or "").replace("'", "").split(" ")
+  if not build_argv(value, extra):
     text = "kvm_extra already adds a virtio-rng device, ignoring %s=%s"
   else:
     text = ("The instance has another random number generator, %s=%s takes"

@@ -121,7 +121,6 @@ def _ExecuteKVMRuntime(execute: "Callable[..., Any]", kvm: Any, instance: Any,
   # QEMU would open any file. A start has looked at it, a migration has not.
   for source in ours.values():
     _check_source(os.path.basename(source), incoming)
-
   started = time.time()
   try:
     return execute(kvm, instance, runtime, *args, **kwargs)

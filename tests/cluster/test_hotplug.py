@@ -206,7 +206,8 @@ def test_kvm_extra(cluster, add):
           " virtio_rng=random") in plug(web1, outcome="")
   assert ("INFO: The instance has another random number generator,"
           " virtio_rng=random takes effect at its next start") in web1.hotplug(
-            "-H kvm_extra=default,virtio_rng=random").stdout
+            "-H 'kvm_extra=-global virtio-rng-pci.max-bytes=9,"
+            "virtio_rng=random'").stdout
   web1.guest.run(EJECT.format(slot_of(web1)))
   wait_for(lambda: RNG not in pci(web1).values())
   assert ("kvm_extra adds a virtio-rng device, but QEMU has none now; " in
