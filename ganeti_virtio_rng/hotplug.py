@@ -72,8 +72,7 @@ def _describe(hvparams: "Dict[str, Any]", there: "List[Dict[str, Any]]") -> str:
   if "/dev/%s" % value in [generator["source"] for generator in there
                            if generator["from"] == HV_VIRTIO_RNG]:
     return "The instance has this random number generator already"
-  extra = (hvparams[constants.HV_KVM_EXTRA] or "").replace("'", "").split(" ")
-  if not build_argv(value, extra):
+  if not build_argv(value, running.kvm_extra(hvparams)):
     text = "kvm_extra already adds a virtio-rng device, ignoring %s=%s"
   else:
     text = ("The instance has another random number generator, %s=%s takes"

@@ -149,9 +149,15 @@ def _is_ours(generator: Dict[str, Any], has_our_id: bool, kvm: Any,
 
 def is_in_kvm_extra(ident: Any, hvparams: Dict[str, Any]) -> bool:
   """Whether kvm_extra has a backend of this id, so that none of ours has it."""
+  return ("object", ident) in [
+    (option, properties.get("id"))
+    for option, properties in read_options(kvm_extra(hvparams))]
+
+
+def kvm_extra(hvparams: Dict[str, Any]) -> "List[str]":
+  """Returns kvm_extra's arguments, as Ganeti 3.0 and as 3.1 splits them."""
   extra = hvparams.get("kvm_extra") or ""
-  options = read_options(extra.split(" ")) # as Ganeti 3.0; 3.1 reads it as sh
-  with contextlib.suppress(ValueError):
-    options += read_options(shlex.split(extra))
-  return ("object", ident) in [(option, properties.get("id"))
-                               for option, properties in options]
+  argv = list(extra.split(" "))
+  with contextlib.suppress(ValueError): # quotes that 3.1 does not get past
+    argv.extend(shlex.split(extra))
+  return argv
