@@ -154,7 +154,7 @@ def _look_at_qemu(is_used: bool) -> _Finding:
 
 
 def _kvm_path() -> str:
-  """Reads the cluster's kvm_path from what each node has."""
+  """Reads the cluster's kvm_path from ssconf, which each node has."""
   from ganeti import constants, ssconf
   name = ssconf.SimpleStore().KeyToFilename(constants.SS_HVPARAMS_PREF +
                                             constants.HT_KVM)

@@ -81,7 +81,7 @@ def _names(wanted: List[str], all_names: List[str]) -> List[str]:
   return sorted(names)
 
 
-def _configured_values() -> "Optional[Dict[str, Tuple[Any, str]]]":
+def _configured_values() -> "Optional[Dict[str, Tuple[Any, Any]]]":
   """Reads the configuration's values.
 
   @return: of each KVM instance the value that holds, None where there is none,

@@ -45,18 +45,19 @@ def CheckParameterSyntax(check_syntax: "Callable[..., None]", cls: Any,
 def ValidateParameters(validate: "Callable[..., None]", cls: Any,
                        hvparams: Any) -> None:
   validate(cls, _fill(hvparams))
-  _check_source(_value(hvparams), None)
+  _check_source(_value(hvparams), "current value", None)
 
 
-def _check_source(value: Any, incoming: Any) -> None:
+def _check_source(value: Any, what: str, incoming: Any) -> None:
   try:
     check_source(value)
   except (TypeError, ValueError) as err:
     raise errors.HypervisorError(str(err))
   except OSError as err:
     raise errors.HypervisorError(
-      "Parameter '%s' fails validation: %s: %s (current value: '%s'), %s" %
-      (HV_VIRTIO_RNG, err.filename, err.strerror, value, _way_out(incoming)))
+      "Parameter '%s' fails validation: %s: %s (%s: '%s'), %s" %
+      (HV_VIRTIO_RNG, err.filename, err.strerror, what, value,
+       _way_out(incoming)))
 
 
 def _way_out(incoming: Any) -> str:
@@ -68,7 +69,6 @@ def _way_out(incoming: Any) -> str:
 def _GenerateKVMRuntime(generate: "Callable[..., Any]", kvm: Any, instance: Any,
                         *args: Any, **kwargs: Any) -> Any:
   runtime = generate(kvm, instance, *args, **kwargs)
-
   # At the very end, so that no other device changes its place on the bus.
   try:
     runtime[0].extend(_arguments(instance, runtime))
@@ -120,7 +120,7 @@ def _ExecuteKVMRuntime(execute: "Callable[..., Any]", kvm: Any, instance: Any,
     logging.exception("KVM: can't read the arguments of %s", instance.name)
   # QEMU would open any file. A start has looked at it, a migration has not.
   for source in ours.values():
-    _check_source(os.path.basename(source), incoming)
+    _check_source(os.path.basename(source), "value in use", incoming)
   started = time.time()
   try:
     return execute(kvm, instance, runtime, *args, **kwargs)
@@ -178,16 +178,11 @@ def _log_since(started: float, name: str) -> str:
 
 def AssessParameters(assess: "Callable[..., List[str]]", cls: Any,
                      hvparams: Any) -> "List[str]":
-  import shlex # which compiles a pattern, too
-
+  from ganeti_virtio_rng import running
   warnings = assess(cls, hvparams)
-
   value = _value(hvparams)
-  try:
-    kvm_extra = shlex.split(hvparams[constants.HV_KVM_EXTRA] or "")
-  except ValueError: # unbalanced quotes, of which no start gets past either
-    kvm_extra = []
-  if check(value) and value != _OFF and not build_argv(value, kvm_extra):
+  if (check(value) and value != _OFF and
+      not build_argv(value, running.kvm_extra(hvparams))):
     warnings.append("kvm_extra already adds a virtio-rng device, so that %s=%s"
                     " is ignored, please remove the device from kvm_extra or"
                     " set %s to '%s'." %
