@@ -303,7 +303,8 @@ LACKING = pathlib.Path(__file__).with_name("lack_one.py")
   ("luxi.py", "QueryClusterInfo", "ganeti.luxi"),
   ("_generated_rpc.py", "call_finalize_export", "ganeti.rpc.node"),
   ("objects.py", "GetHVDefaults", "ganeti.objects"),
-  ("hypervisor/hv_kvm/__init__.py", "_ExecuteKVMRuntime", "ganeti.hypervisor.hv_kvm"),
+  ("hypervisor/hv_kvm/__init__.py", "_ExecuteKVMRuntime",
+   "ganeti.hypervisor.hv_kvm"),
   ])
 def test_ganeti_is_not_as_expected(another_ganeti, whole, file, function,
                                    module):

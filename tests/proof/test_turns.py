@@ -15,8 +15,9 @@ RELEASES = ("bookworm", "trixie")
 #: Tests that take much of the processor
 FULL = {"tests/cluster/test_%s[]" % name for name in (
   "hostile.py::test_greedy_guests", "hotplug.py::test_forty_that_run",
-  "hotplug_faults.py::test_many_times", "lifecycle.py::test_forty_started_together",
-  "qa.py::test_qa", "storm.py::test_storm")
+  "hotplug_faults.py::test_many_times",
+  "lifecycle.py::test_forty_started_together", "qa.py::test_qa",
+  "storm.py::test_storm")
   } | {"tests/cluster/test_mixed_releases.py::test_migration[ganeti-%s]" % version
        for version in ("3.0", "3.1")
   } | {"tests/cluster/test_release_upgrade.py::test_%s" % name
