@@ -52,15 +52,17 @@ def has_pci_0(options: _Options, devices: "List[Any]") -> bool:
   @param devices: L{objects.NIC} and L{objects.Disk}
 
   """
-  machine = ""
-  for option, properties in options:
-    if option == "machine":
-      machine = properties.get("type", machine)
+  machine = ([""] + [properties["type"] for option, properties in options
+                     if option == "machine" and "type" in properties])[-1]
+  if "q35" in machine: # its own bus has another name
+    return any(option == "device" and properties.get("id") == _BUS
+               for option, properties in options)
   # Not of a disk as IDE's, which Ganeti gives an address all the same
   if any(device.hvinfo.get("bus") == _BUS and device.hvinfo["driver"]
          not in constants.HT_KVM_VALID_DISK_TYPES for device in devices):
     return True
-  return not machine.startswith("pc-q35") and (
+  # A file may name another machine.
+  return "readconfig" not in dict(options) and (
     machine in _ALIASES or machine.startswith(_FAMILIES))
 
 

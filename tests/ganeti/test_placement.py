@@ -237,12 +237,17 @@ def test_json_in_kvm_extra(ganeti, build, place, device, slot):
 
 
 @pytest.mark.parametrize("dashes", ["-", "--"])
-def test_file_in_kvm_extra(ganeti, hvparams, dashes):
-  """It may add devices: the last slot is the least likely to be taken."""
+@pytest.mark.parametrize("nics, place", [(1, ",bus=pci.0,addr=0x1f"), (0, "")])
+def test_file_in_kvm_extra(ganeti, hvparams, dashes, nics, place):
+  """It may add devices: the last slot is the least likely to be taken.
+
+  It may make the machine a q35, too, unless a NIC of Ganeti's needs the bus.
+
+  """
   hvparams.update(virtio_rng="random",
                   kvm_extra=dashes + "readconfig /etc/qemu.conf")
-  (kvm_cmd, *_) = ganeti.generate_runtime(hvparams, nics=1)
-  assert kvm_cmd[-1].endswith(",bus=pci.0,addr=0x1f")
+  (kvm_cmd, *_) = ganeti.generate_runtime(hvparams, nics)
+  assert kvm_cmd[-1].endswith(",period=1000" + place)
 
 
 def test_drivers(ganeti):
@@ -328,6 +333,14 @@ def test_bridge_that_is_called_as_the_bus(ganeti, build, hvparams):
   hvparams.update(config)
   (kvm_cmd, *_) = ganeti.generate_runtime(hvparams, nics=2)
   assert kvm_cmd[-1].endswith(",bus=pci.0,addr=0xb")
+
+
+def test_nic_without_its_bus(build):
+  """No start gets past it, and nothing but the NIC is to blame."""
+  errors = {value: build(value, nics=1, machine_version="q35").error
+            for value in ("off", "random")}
+  assert "Bus 'pci.0' not found" in errors["off"]
+  assert errors["random"] == errors["off"]
 
 
 def test_many_drives_at_one_controller(place):
