@@ -72,11 +72,9 @@ def _describe(hvparams: "Dict[str, Any]", there: "List[Dict[str, Any]]") -> str:
   if "/dev/%s" % value in [generator["source"] for generator in there
                            if generator["from"] == HV_VIRTIO_RNG]:
     return "The instance has this random number generator already"
-  if not build_argv(value, running.kvm_extra(hvparams)):
-    text = "kvm_extra already adds a virtio-rng device, ignoring %s=%s"
-  else:
-    text = ("The instance has another random number generator, %s=%s takes"
-            " effect at its next start")
+  text = ("The instance has another random number generator, %s=%s takes effect"
+          " at its next start" if build_argv(value, running.kvm_extra(hvparams))
+          else "kvm_extra already adds a virtio-rng device, ignoring %s=%s")
   return text % (HV_VIRTIO_RNG, value)
 
 
@@ -133,12 +131,11 @@ def plan(execute: running.Execute, kvm: Any, name: str,
 
 
 def _takes_devices(execute: running.Execute) -> bool:
-  """Whether the bus has what hot-plugs: not without ACPI, nor on a q35."""
-  try:
-    return bool(execute("qom-get", {"path": "/machine/i440fx/pci.0",
-                                    "property": "hotplug-handler"}))
-  except errors.HypervisorError:
-    return False
+  """Whether ACPI knows the bus: not if it is off, nor on a q35."""
+  with contextlib.suppress(errors.HypervisorError):
+    return "acpi-pcihp-bsel" in running.children(execute,
+                                                 "/machine/i440fx/pci.0")
+  return False
 
 
 def _pci_devices(execute: running.Execute) -> "List[Dict[str, Any]]":

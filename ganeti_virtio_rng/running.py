@@ -11,7 +11,6 @@ one.
 import contextlib
 import functools
 import json
-import shlex
 
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -107,7 +106,7 @@ def _describe(execute: Execute, folder: str, child: str, kvm: Any,
     "id": path[len("/objects/"):] if path.startswith("/objects/") else ident,
     "slot": device["addr"] >> 3 if "addr" in device else None,
     }
-  has_our_id = is_our_id(ident) and ident == result["id"]
+  has_our_id = is_our_id(ident) and path == "/objects/%s" % ident
   result["from"] = (HV_VIRTIO_RNG if _is_ours(result, has_our_id, kvm, name)
                     else "kvm_extra")
   return result
@@ -149,15 +148,15 @@ def _is_ours(generator: Dict[str, Any], has_our_id: bool, kvm: Any,
 
 def is_in_kvm_extra(ident: Any, hvparams: Dict[str, Any]) -> bool:
   """Whether kvm_extra has a backend of this id, so that none of ours has it."""
-  return ("object", ident) in [
-    (option, properties.get("id"))
-    for option, properties in read_options(kvm_extra(hvparams))]
+  return any(option == "object" and properties.get("id") == ident
+             for option, properties in read_options(kvm_extra(hvparams)))
 
 
 def kvm_extra(hvparams: Dict[str, Any]) -> "List[str]":
-  """Returns kvm_extra's arguments, as Ganeti 3.0 and as 3.1 splits them."""
+  """Returns kvm_extra's arguments, as this Ganeti splits them."""
+  from ganeti.hypervisor import hv_kvm
   extra = hvparams.get("kvm_extra") or ""
-  argv = list(extra.split(" "))
-  with contextlib.suppress(ValueError): # quotes that 3.1 does not get past
-    argv.extend(shlex.split(extra))
-  return argv
+  # Ganeti 3.0 has no shlex there; 3.1 gets past no unbalanced quotes.
+  with contextlib.suppress(AttributeError, ValueError):
+    return list(hv_kvm.shlex.split(extra))
+  return list(extra.split(" "))

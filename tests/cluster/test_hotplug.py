@@ -158,13 +158,15 @@ def test_stopped(cluster, web1):
   ("acpi=false", None, "no bus pci.0 that takes a device while it runs"),
   ("machine_version=q35,kvm_extra=-smbios type=1", None,
    "no bus pci.0 that takes a device while it runs"),
+  ("kvm_extra=-global PIIX4_PM.acpi-root-pci-hotplug=off", None,
+   "no bus pci.0 that takes a device while it runs"),
   pytest.param(
     "use_chroot=true", None, "QEMU is in a chroot without /dev/random",
     marks=pytest.mark.not_on("sid", reason="QEMU 11 has no -chroot")),
   ("kvm_extra=" + " ".join(["-device usb-ehci"] * 28), None,
    "No PCI slot is free"),
   ("acpi=true", "stop", "The instance does not run, QEMU's state is 'paused'"),
-  ], ids=["acpi", "q35", "chroot", "full", "paused"])
+  ], ids=["acpi", "q35", "root bus", "chroot", "full", "paused"])
 def test_refused(add, hvparams, command, reason):
   """With a warning and the reason; the value is set, and nothing changes."""
   web1 = add("web1.lab.test", "-H 'kvm:virtio_rng=off,%s'" % hvparams,
@@ -250,12 +252,14 @@ def test_where_a_start_would_not_put_it(cluster, add):
   expect_plugged(web2, "/dev/random", 31)
 
 
+LEAVES_NO_TIME = pytest.mark.not_on("bullseye", reason="The processor that QEMU"
+                                    " 5.2 emulates leaves its monitor no time")
+
+
 @pytest.mark.parametrize("kernel_args, command", [
-  ("quiet", None),
+  pytest.param("quiet", None, marks=LEAVES_NO_TIME),
   pytest.param("quiet", "while :; do :; done > /dev/null 2>&1 &",
-               marks=pytest.mark.not_on("bullseye", reason="The processor that"
-                                        " QEMU 5.2 emulates leaves its monitor"
-                                        " no time")),
+               marks=LEAVES_NO_TIME),
   ("acpiphp.disable=1", "true"),
   ], ids=["boots", "busy", "without hot-plug"])
 def test_guest(add, kernel_args, command):

@@ -87,7 +87,9 @@ def test_generators_of_kvm_extra(cluster, add):
     backend.stdout.readline()
     add("web2.lab.test", "-H 'kvm:kvm_extra="
         "-device virtio-rng-pci\\,addr=0x19"
-        " -device virtio-rng-pci\\,id=x\\,addr=0x1a -object"
+        " -device virtio-rng-pci\\,id=x\\,addr=0x1a"
+        " -device virtio-rng-pci\\,id=virtio_rng1\\,addr=0x1e"
+        "\\,max-bytes=1024\\,period=1000 -object"
         " rng-random\\,filename=/dev/a:b=c\\,id=rng0 -device"
         " virtio-rng-pci\\,rng=rng0\\,addr=0x1b\\,max-bytes=5\\,period=7"
         " -object rng-random\\,id=virtio_rng0\\,filename=/dev/random -device"
@@ -104,6 +106,7 @@ def test_generators_of_kvm_extra(cluster, add):
   expected = [
     "rng-builtin unlimited - 0x19 kvm_extra",
     "rng-builtin unlimited x 0x1a kvm_extra",
+    "rng-builtin 1024 B/1000 ms virtio_rng1 0x1e kvm_extra",
     "/dev/a:b=c 5 B/7 ms rng0 0x1b kvm_extra",
     "vhost-user-rng-pci - - 0x1c kvm_extra",
     "/dev/random 1024 B/1000 ms virtio_rng0 0x1d kvm_extra"]

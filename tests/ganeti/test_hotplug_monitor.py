@@ -126,7 +126,7 @@ class QEMU(threading.Thread):
       item = self._item(path)
       return {"return": [{"name": name, "type": ""}
                          for name in list(item) + ["type"]]}
-    elif path and arguments["property"] != "hotplug-handler":
+    elif path:
       item = self._item(path)
       value = item.get(arguments["property"], item.get("driver"))
       if arguments["property"] == "rng":
@@ -142,7 +142,6 @@ class QEMU(threading.Thread):
       "query-version": {"qemu": self.version},
       "query-status": {"running": True, "status": "running"},
       "qom-list-types": [{"name": "virtio-rng-pci"}],
-      "qom-get": "/machine/unattached/device[0]",
       "query-pci": [{"bus": 0, "devices": [{"slot": 1, "qdev_id": ""}] + [
         {"slot": int(device["addr"], 16), "qdev_id": name}
         for (name, device) in self.objects["/machine/peripheral"].items()
@@ -151,6 +150,8 @@ class QEMU(threading.Thread):
 
   def _item(self, path):
     (folder, _, name) = path.rpartition("/")
+    if name == "pci.0":
+      return {"acpi-pcihp-bsel": 0}
     return self.objects[folder][name]
 
 
