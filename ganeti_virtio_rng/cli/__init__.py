@@ -63,10 +63,9 @@ def _parser() -> argparse.ArgumentParser:
 
   out = commands.add_parser(
     "clear", help="take every value out of the cluster's configuration",
-    description="Shows the values of %s that the cluster, its operating systems"
-                " and its instances have, as the commands that set them, and"
-                " takes them out of the configuration, before this package is"
-                " removed. Instances that run are not touched." % HV_VIRTIO_RNG)
+    description="Shows the values of %s that are set, as the commands that set"
+                " them, and takes them out of the configuration. Instances that"
+                " run are not touched." % HV_VIRTIO_RNG)
   out.add_argument("--dry-run", action="store_true",
                    help="only show the values")
   out.add_argument("--yes", action="store_true", help="don't ask")

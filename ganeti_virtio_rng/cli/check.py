@@ -35,7 +35,8 @@ from ganeti import constants
 from ganeti.hypervisor import hv_kvm
 if not errors:
   try:
-    from ganeti_virtio_rng.placement import find_slot # as a start does
+    from ganeti_virtio_rng import hotplug, placement, running # as jobs do
+    (hotplug.plug, placement.find_slot, running.kvm_extra)
   except Exception as err:
     errors["ganeti.hypervisor.hv_kvm"] = err
 json.dump({

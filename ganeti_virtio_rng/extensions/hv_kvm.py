@@ -58,6 +58,8 @@ def _check_source(value: Any, what: str, incoming: Any) -> None:
       "Parameter '%s' fails validation: %s: %s (%s: '%s'), %s" %
       (HV_VIRTIO_RNG, err.filename, err.strerror, what, value,
        _way_out(incoming)))
+  except Exception:
+    logging.exception("KVM: can't look at the source of %s", HV_VIRTIO_RNG)
 
 
 def _way_out(incoming: Any) -> str:
@@ -178,15 +180,18 @@ def _log_since(started: float, name: str) -> str:
 
 def AssessParameters(assess: "Callable[..., List[str]]", cls: Any,
                      hvparams: Any) -> "List[str]":
-  from ganeti_virtio_rng import running
   warnings = assess(cls, hvparams)
   value = _value(hvparams)
-  if (check(value) and value != _OFF and
-      not build_argv(value, running.kvm_extra(hvparams))):
-    warnings.append("kvm_extra already adds a virtio-rng device, so that %s=%s"
-                    " is ignored, please remove the device from kvm_extra or"
-                    " set %s to '%s'." %
-                    (HV_VIRTIO_RNG, value, HV_VIRTIO_RNG, _OFF))
+  try:
+    from ganeti_virtio_rng import running
+    if (check(value) and value != _OFF and
+        not build_argv(value, running.kvm_extra(hvparams))):
+      warnings.append(
+        "kvm_extra already adds a virtio-rng device, so that %s=%s is ignored,"
+        " please remove the device from kvm_extra or set %s to '%s'." %
+        (HV_VIRTIO_RNG, value, HV_VIRTIO_RNG, _OFF))
+  except Exception:
+    logging.exception("KVM: can't read kvm_extra")
   return warnings
 
 

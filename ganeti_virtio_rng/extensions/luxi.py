@@ -56,10 +56,10 @@ def _cell(info: Any, hypervisor: str, os_name: str,
   (status, params) = custom
   if params is None:
     return [status, None]
-  params = {**info["hvparams"].get(hypervisor, {}),
-            **info["os_hvp"].get(os_name, {}).get(hypervisor, {}), **params}
-  defaults.fill(hypervisor, params)
-  value = params.get(HV_VIRTIO_RNG)
+  value = defaults.fill(hypervisor, {
+    **info["hvparams"].get(hypervisor, {}),
+    **info["os_hvp"].get(os_name, {}).get(hypervisor, {}), **params,
+    }).get(HV_VIRTIO_RNG)
   return [constants.RS_UNAVAIL if value is None else status, value]
 
 
@@ -78,7 +78,7 @@ def _complete(client: Any, fields: "List[str]",
       if name == FIELD:
         row[i] = _cell(info, hypervisor, os_name, custom)
       elif name == "hvparams" and row[i][1] is not None:
-        defaults.fill(hypervisor, row[i][1])
+        row[i][1] = defaults.fill(hypervisor, row[i][1])
 
 
 def _ask(fields: "List[str]") -> "List[str]":
@@ -176,8 +176,8 @@ def QueryInstances(query: "Callable[..., Any]", client: Any,
 
 def QueryClusterInfo(query: "Callable[..., Any]", client: Any) -> Any:
   info = query(client)
-  for hypervisor, params in info["hvparams"].items():
-    defaults.fill(hypervisor, params)
+  info["hvparams"] = {name: defaults.fill(name, params)
+                      for name, params in info["hvparams"].items()}
   return info
 
 

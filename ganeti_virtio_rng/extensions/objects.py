@@ -16,14 +16,15 @@ from ganeti_virtio_rng import DEFAULT, HV_VIRTIO_RNG
 from ganeti_virtio_rng.extensions import wrapping
 
 
-def fill(hypervisor: str, hvparams: "Dict[str, Any]") -> None:
+def fill(hypervisor: str, hvparams: "Dict[str, Any]") -> "Dict[str, Any]":
   """Adds the default to hypervisor parameters of KVM that have no value.
 
-  @param hvparams: changed in place
+  @return: sorted by name, as luxid does
 
   """
-  if hypervisor == constants.HT_KVM:
-    hvparams.setdefault(HV_VIRTIO_RNG, DEFAULT)
+  if hypervisor != constants.HT_KVM or HV_VIRTIO_RNG in hvparams:
+    return hvparams
+  return dict(sorted([*hvparams.items(), (HV_VIRTIO_RNG, DEFAULT)]))
 
 
 def is_set(cluster: Any, instance: Any) -> bool:
@@ -43,9 +44,9 @@ def GetHVDefaults(get_defaults: "Callable[..., Any]", cluster: Any,
                   hypervisor: str, os_name: Any = None,
                   skip_keys: Any = None) -> Any:
   result = get_defaults(cluster, hypervisor, os_name, skip_keys)
-  if HV_VIRTIO_RNG not in (skip_keys or ()):
-    fill(hypervisor, result)
-  return result
+  if HV_VIRTIO_RNG in (skip_keys or ()):
+    return result
+  return fill(hypervisor, result)
 
 
 def extend(objects: Any) -> "Tuple[Any, Dict[str, Any]]":

@@ -41,6 +41,8 @@ def _extend(fullname: str, module: Any) -> None:
       from ganeti import _constants
       if "virtio_rng" in _constants.HVS_PARAMETER_TYPES:
         return # Ganeti knows the parameter itself
+      if "ganeti.constants" not in dict(_required):
+        raise ImportError("ganeti.constants was loaded before the finder")
       extension = __import__("ganeti_virtio_rng.extensions.%s" %
                              fullname.rpartition(".")[2], fromlist=["extend"])
       _replace(*extension.extend(module))

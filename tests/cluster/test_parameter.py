@@ -3,6 +3,7 @@
 
 """What an admin sees who uses the parameter, through Ganeti's own commands."""
 
+import ast
 import re
 import time
 
@@ -23,6 +24,10 @@ def test_default_of_a_new_cluster(bare_cluster, deb):
   assert re.search(r"^ +virtio_rng: random$", info, re.M)
   info = cluster.run("gnt-instance info %s" % web1.name).stdout
   assert re.search(r"^ +virtio_rng: default \(random\)$", info, re.M)
+  hvparams = ast.literal_eval(
+    cluster.run("gnt-instance list --no-headers -o hvparams").stdout)
+  assert hvparams["virtio_rng"] == "random"
+  assert list(hvparams) == sorted(hvparams) # as luxid has them
   web1.start()
   expect(web1, "/dev/random")
   assert values(cluster) == []

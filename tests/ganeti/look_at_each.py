@@ -48,6 +48,8 @@ def look(folder, *names):
     except errors.HypervisorError:
       assert not known, value
     assert hvparams["virtio_rng"] == value
+    if hasattr(kvm, "AssessParameters"): # by Ganeti 3.1's verify
+      assert isinstance(kvm.AssessParameters(hvparams), list)
   loader = sys.modules.get("ganeti_virtio_rng_loader")
   return [in_effect, sorted(getattr(loader, "errors", ())), logged]
 

@@ -40,7 +40,9 @@ FILES = {
   "ganeti_virtio_rng/extensions/common.py": "ganeti.cmdlib.common",
   "ganeti_virtio_rng/extensions/luxi.py": "ganeti.luxi",
   "ganeti_virtio_rng/extensions/node.py": "ganeti.rpc.node",
+  "ganeti_virtio_rng/hotplug.py": "all",
   "ganeti_virtio_rng/placement.py": "all",
+  "ganeti_virtio_rng/running.py": "all",
   "ganeti_virtio_rng_loader.py": "none",
   "ganeti_virtio_rng_fallback.py": "all",
   }

@@ -152,6 +152,16 @@ def test_validation_names_device_and_reason(ganeti, kvm, hvparams,
   assert str(context.value) == NO_DEVICE
 
 
+def test_validation_that_breaks(kvm, hvparams, run_kvm, monkeypatch, caplog):
+  """By an error of ours, which stops nothing."""
+  extension = importlib.import_module("ganeti_virtio_rng.extensions.hv_kvm")
+  monkeypatch.setattr(extension, "check_source", lambda _: {}["x"])
+  kvm.ValidateParameters(hvparams)
+  [record] = caplog.records
+  assert record.exc_info[0] is KeyError
+  assert "no such disk" in run_kvm("echo no such disk >&2; exit 1")
+
+
 def test_device_is_appended(ganeti, kvm, hvparams):
   """All that stock Ganeti generates is there, unchanged and first."""
   stock = generate(ganeti, hvparams, kvm._GenerateKVMRuntime.__wrapped__)
@@ -413,6 +423,22 @@ def test_assessment(ganeti, kvm, hvparams):
       "kvm_extra already adds a virtio-rng device, so that virtio_rng=random"
       " is ignored, please remove the device from kvm_extra or set virtio_rng"
       " to 'off'."]
+
+
+@pytest.mark.parametrize("kvm_extra", [
+  "", "-no-hpet", "-device 'virtio-rng-pci' -smbios 'type=1,product=a -b'",
+  "-fw_cfg 'name=opt/a,string=b -device virtio-rng-pci'",
+  "-device\nvirtio-rng-pci  -no-hpet\n", "-device {\"driver\":\"sga\"}"])
+def test_words_of_kvm_extra(ganeti, hvparams, kvm_extra):
+  """As this Ganeti splits it."""
+  from ganeti_virtio_rng import running
+  hvparams.update(virtio_rng="off", kvm_extra="")
+  without = ganeti.generate_runtime(hvparams)[0]
+  hvparams["kvm_extra"] = kvm_extra
+  (kvm_cmd, *_) = ganeti.generate_runtime(hvparams)
+  extra = kvm_extra and running.kvm_extra(hvparams)
+  assert len(kvm_cmd) == len(without) + len(extra)
+  assert str(extra)[1:-1] in str(kvm_cmd)
 
 
 def test_metadata_of_methods(kvm):

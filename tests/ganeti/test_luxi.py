@@ -391,6 +391,13 @@ def test_cluster_info(client):
     "kvm": {"acpi": True, "virtio_rng": "random"}, "fake": {}}
 
 
+def test_order(connect):
+  """luxid sorts parameters by name."""
+  client = connect([make("web1", vnc_tls=False, acpi=True)])
+  [[(_, params)]] = client.Query("instance", ["hvparams"], None).data
+  assert list(params) == ["acpi", "virtio_rng", "vnc_tls"]
+
+
 def test_replaces_nothing_by_itself(luxi):
   extension = importlib.import_module("ganeti_virtio_rng.extensions.luxi")
   before = dict(vars(luxi.Client))

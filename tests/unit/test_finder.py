@@ -82,6 +82,21 @@ def test_starts_late(ganeti):
     """)
 
 
+def test_starts_too_late(ganeti):
+  """Another .pth file has loaded Ganeti's constants: better nothing than half."""
+  ganeti("""
+    sys.path_hooks.pop(0)
+    import ganeti.constants
+    import ganeti_virtio_rng_finder
+    ganeti_virtio_rng_finder.start()
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert not in_effect(ganeti.constants)
+    assert "virtio_rng" not in hv_kvm.KVMHypervisor.PARAMETERS
+    [line] = logged
+    assert "ganeti.constants was loaded before the finder" in line
+    """)
+
+
 def test_finder_of_0_1(ganeti):
   """It is there until dpkg has replaced all, and asks the loader."""
   ganeti("""
