@@ -3,12 +3,16 @@
 # this never fails, and says what to do.
 # $1: what a daemon does after the restart
 restart_daemons() {
-  command=$(PATH=$PATH:/usr/local/sbin:/usr/sbin; command -v gnt-cluster) || {
+  modules= # next to a command, of which one may be a script that wraps another
+  for folder in $(echo "$PATH:/usr/local/sbin:/usr/sbin" | tr : ' '); do
+    [ ! -e "$folder/gnt-cluster" ] ||
+      modules=$modules$(dirname "$(readlink -f "$folder/gnt-cluster")"):
+  done
+  if [ -z "$modules" ]; then
     echo "Ganeti's commands are not found: no daemon is restarted"
     return 0
-  }
-  daemon_util=$(
-    PYTHONPATH=$(dirname "$(readlink -f "$command")") python3 -c \
+  fi
+  daemon_util=$(PYTHONPATH=${modules%:} python3 -c \
       "from ganeti import pathutils; print(pathutils.DAEMON_UTIL)") || {
     echo "Ganeti does not say where its daemon-util is: no daemon is restarted"
     return 0

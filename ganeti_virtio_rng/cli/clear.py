@@ -142,9 +142,8 @@ def _clear(printed: List[str]) -> None:
           print(command, flush=True)
       _take_out(data)
       # False: wconfd was started again meanwhile, and knows of no lock.
-      if client.WriteConfigAndUnlock(context, data):
-        return
-      if not _values(client.ReadConfig()):
+      if (client.WriteConfigAndUnlock(context, data) or
+          not _values(client.ReadConfig())):
         return
   finally:
     client.FreeLocks(context)

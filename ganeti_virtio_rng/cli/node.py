@@ -5,7 +5,6 @@
 
 import json
 import os
-import shutil
 import sys
 
 from typing import Any, Callable, List, Optional, Set
@@ -20,31 +19,27 @@ class Failure(Exception):
   """What the user is told before the command ends with exit status 1."""
 
 
-def _command() -> str:
-  """Returns the path of one of Ganeti's commands, or an empty text."""
-  command = shutil.which("gnt-cluster", path=os.pathsep.join(
-    [os.environ.get("PATH", ""), "/usr/local/sbin:/usr/sbin"]))
-  return os.path.realpath(command) if command else ""
+def _commands() -> List[str]:
+  """Returns the paths of gnt-cluster; one may be a script that wraps another."""
+  paths = [os.path.realpath(os.path.join(folder, "gnt-cluster")) for folder in
+           os.get_exec_path() + ["/usr/local/sbin", "/usr/sbin"]]
+  return [path for path in paths if os.path.isfile(path)]
 
 
 def ganeti_path() -> List[str]:
-  """Returns where Ganeti's modules are: beside its commands.
-
-  @return: a folder; none where they are among Python's own, or nowhere
-
-  """
-  folder = os.path.dirname(_command())
-  return [folder] if folder and os.path.isdir("%s/ganeti" % folder) else []
+  """Returns where Ganeti's modules are, if not among Python's own."""
+  folders = [os.path.dirname(path) for path in _commands()]
+  return [folder for folder in folders if os.path.isdir("%s/ganeti" % folder)]
 
 
 def ganeti_python() -> List[str]:
   """Returns the command, of one word or more, that runs Ganeti's commands."""
-  try:
-    with open(_command(), errors="replace") as script:
+  for path in _commands():
+    with open(path, errors="replace") as script:
       line = script.readline()
-  except FileNotFoundError:
-    line = ""
-  return line[2:].split() if "python" in line else [sys.executable]
+    if "python" in line:
+      return line[2:].split()
+  return [sys.executable]
 
 
 def import_ganeti() -> None:

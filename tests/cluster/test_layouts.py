@@ -264,3 +264,15 @@ def test_commands_in_no_path(bare_node, place, deb):
   bare_node.run(path + install)
   assert pid(bare_node) != before
   assert knows(bare_node)
+
+  # A script that wraps a command has no modules next to it.
+  bare_node.run("mkdir /srv/bin; cd /srv/bin; echo '#!/bin/sh' > gnt-cluster;"
+                " chmod +x gnt-cluster;"
+                " echo 'exec /opt/ganeti/sbin/gnt-cluster \"$@\"' >>gnt-cluster")
+  path = "PATH=/srv/bin:$PATH:/opt/ganeti/sbin "
+  (lines, status) = check(bare_node, path + "ganeti-virtio-rng")
+  assert lines["Ganeti"].endswith(", knows virtio_rng")
+  assert status == 0
+  before = pid(bare_node)
+  bare_node.run(path + install)
+  assert pid(bare_node) != before
