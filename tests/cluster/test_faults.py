@@ -151,8 +151,8 @@ def test_clear_keeps_jobs_out(cluster, in_use, add):
                        " -e inject=%s:signal=STOP:when=%d %s" %
                        (CALLS, read.call, read.number, CLEAR))
   try:
-    wait_for(lambda: read_steps(node, "tmp/steps")[-1:] and
-             read_steps(node, "tmp/steps")[-1][0] == read)
+    wait_for(lambda: [step for step, _ in read_steps(node, "tmp/steps")][-1:]
+             == [read])
     submitted = []
     for change in ("gnt-cluster modify --submit -H kvm:acpi=true",
                    "gnt-instance modify --submit -H acpi=true web1.lab.test"):
