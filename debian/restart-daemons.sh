@@ -3,16 +3,17 @@
 # this never fails, and says what to do.
 # $1: what a daemon does after the restart
 restart_daemons() {
-  modules= # next to a command, of which one may be a script that wraps another
-  for folder in $(echo "$PATH:/usr/local/sbin:/usr/sbin" | tr : ' '); do
-    [ ! -e "$folder/gnt-cluster" ] ||
-      modules=$modules$(dirname "$(readlink -f "$folder/gnt-cluster")"):
-  done
+  # Next to a command, of which one may be a script that wraps another
+  modules=$(echo "$PATH:/usr/local/sbin:/usr/sbin" | tr : '\n' |
+    while read -r folder; do
+      [ ! -e "$folder/gnt-cluster" ] ||
+        dirname "$(readlink -f "$folder/gnt-cluster")"
+    done | paste -sd:)
   if [ -z "$modules" ]; then
     echo "Ganeti's commands are not found: no daemon is restarted"
     return 0
   fi
-  daemon_util=$(PYTHONPATH=${modules%:} python3 -c \
+  daemon_util=$(PYTHONPATH=$modules python3 -c \
       "from ganeti import pathutils; print(pathutils.DAEMON_UTIL)") || {
     echo "Ganeti does not say where its daemon-util is: no daemon is restarted"
     return 0

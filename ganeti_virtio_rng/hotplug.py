@@ -131,7 +131,7 @@ def plan(execute: running.Execute, kvm: Any, name: str,
 
 
 def _takes_devices(execute: running.Execute) -> bool:
-  """Whether ACPI knows the bus: not if it is off, nor on a q35."""
+  """Whether ACPI hot-plugs on the bus: not on a q35, nor where that is off."""
   with contextlib.suppress(errors.HypervisorError):
     return "acpi-pcihp-bsel" in running.children(execute,
                                                  "/machine/i440fx/pci.0")

@@ -153,7 +153,7 @@ def is_in_kvm_extra(ident: Any, hvparams: Dict[str, Any]) -> bool:
 
 
 def kvm_extra(hvparams: Dict[str, Any]) -> "List[str]":
-  """Returns kvm_extra's arguments, as this Ganeti splits them."""
+  """Returns kvm_extra's arguments, as this Ganeti splits them at a start."""
   from ganeti.hypervisor import hv_kvm
   extra = hvparams.get("kvm_extra") or ""
   # Ganeti 3.0 has no shlex there; 3.1 gets past no unbalanced quotes.

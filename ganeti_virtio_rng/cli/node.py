@@ -20,10 +20,11 @@ class Failure(Exception):
 
 
 def _commands() -> List[str]:
-  """Returns the paths of gnt-cluster; one may be a script that wraps another."""
+  """Returns paths of gnt-cluster, those of scripts that wrap another last."""
   paths = [os.path.realpath(os.path.join(folder, "gnt-cluster")) for folder in
            os.get_exec_path() + ["/usr/local/sbin", "/usr/sbin"]]
-  return [path for path in paths if os.path.isfile(path)]
+  return sorted(filter(os.path.isfile, paths), key=lambda path: not
+                os.path.isdir(os.path.dirname(path) + "/ganeti"))
 
 
 def ganeti_path() -> List[str]:

@@ -17,14 +17,10 @@ from ganeti_virtio_rng.extensions import wrapping
 
 
 def fill(hypervisor: str, hvparams: "Dict[str, Any]") -> "Dict[str, Any]":
-  """Adds the default to hypervisor parameters of KVM that have no value.
-
-  @return: sorted by name, as luxid does
-
-  """
+  """Returns hvparams, or a copy with the default if KVM's have no value."""
   if hypervisor != constants.HT_KVM or HV_VIRTIO_RNG in hvparams:
     return hvparams
-  return dict(sorted([*hvparams.items(), (HV_VIRTIO_RNG, DEFAULT)]))
+  return dict(sorted([*hvparams.items(), (HV_VIRTIO_RNG, DEFAULT)])) # as luxid
 
 
 def is_set(cluster: Any, instance: Any) -> bool:

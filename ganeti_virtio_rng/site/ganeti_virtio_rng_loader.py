@@ -42,7 +42,10 @@ def _extend(fullname: str, module: Any) -> None:
       if "virtio_rng" in _constants.HVS_PARAMETER_TYPES:
         return # Ganeti knows the parameter itself
       if "ganeti.constants" not in dict(_required):
-        raise ImportError("ganeti.constants was loaded before the finder")
+        from ganeti import constants
+        fullname = "ganeti.constants"
+        _required.append((fullname, constants)) # to be tolerated, too
+        raise ImportError("it was loaded before")
       extension = __import__("ganeti_virtio_rng.extensions.%s" %
                              fullname.rpartition(".")[2], fromlist=["extend"])
       _replace(*extension.extend(module))

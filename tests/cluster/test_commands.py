@@ -127,8 +127,8 @@ def without_certificate(node):
    "knows virtio_rng, but can't extend ganeti.luxi: AttributeError: type object"
    " 'Client' has no attribute 'QueryInstances'; install the package again"),
   (lambda node: replaced(node, PACKAGE + "/running.py", "true"),
-   "knows virtio_rng, but can't extend ganeti.hypervisor.hv_kvm: AttributeError:"
-   " "),
+   "knows virtio_rng, but can't extend ganeti.hypervisor.hv_kvm:"
+   " AttributeError: "),
   (lambda node: missing(node, SITE + "/ganeti_virtio_rng_startup.pth"),
    "does not know virtio_rng: Python does not start the package; install the"
    " package again"),

@@ -266,10 +266,10 @@ def test_commands_in_no_path(bare_node, place, deb):
   assert knows(bare_node)
 
   # A script that wraps a command has no modules next to it.
-  bare_node.run("mkdir /srv/bin; cd /srv/bin; echo '#!/bin/sh' > gnt-cluster;"
-                " chmod +x gnt-cluster;"
-                " echo 'exec /opt/ganeti/sbin/gnt-cluster \"$@\"' >>gnt-cluster")
-  path = "PATH=/srv/bin:$PATH:/opt/ganeti/sbin "
+  bare_node.run("mkdir '/srv/my bin'; cd '/srv/my bin'; printf '#!/bin/sh\nexec"
+                " /opt/ganeti/sbin/gnt-cluster \"$@\"\n' > gnt-cluster;"
+                " chmod +x gnt-cluster")
+  path = "PATH='/srv/my bin':$PATH:/opt/ganeti/sbin "
   (lines, status) = check(bare_node, path + "ganeti-virtio-rng")
   assert lines["Ganeti"].endswith(", knows virtio_rng")
   assert status == 0

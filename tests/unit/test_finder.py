@@ -83,7 +83,7 @@ def test_starts_late(ganeti):
 
 
 def test_starts_too_late(ganeti):
-  """Another .pth file has loaded Ganeti's constants: better nothing than half."""
+  """Another .pth file has loaded Ganeti's constants."""
   ganeti("""
     sys.path_hooks.pop(0)
     import ganeti.constants
@@ -91,9 +91,11 @@ def test_starts_too_late(ganeti):
     ganeti_virtio_rng_finder.start()
     import ganeti.hypervisor.hv_kvm as hv_kvm
     assert not in_effect(ganeti.constants)
+    assert "virtio_rng" in ganeti.constants.HVS_PARAMETER_TYPES
     assert "virtio_rng" not in hv_kvm.KVMHypervisor.PARAMETERS
+    hv_kvm.KVMHypervisor.CheckParameterSyntax({"virtio_rng": "off"})
     [line] = logged
-    assert "ganeti.constants was loaded before the finder" in line
+    assert "can't extend ganeti.constants: ImportError: it was loaded" in line
     """)
 
 
