@@ -397,7 +397,7 @@ def test_failure_of_a_generator_in_kvm_extra(run_kvm):
   assert "virtio_rng" not in text
 
 
-def test_assessment(ganeti, kvm, hvparams):
+def test_assessment(ganeti, kvm, hvparams, monkeypatch, caplog):
   """Since 3.1, `gnt-cluster verify` gives advice on the parameters."""
   version = ganeti.constants.VERSION_MINOR
   assert hasattr(kvm, "AssessParameters") == (version >= 1)
@@ -423,6 +423,11 @@ def test_assessment(ganeti, kvm, hvparams):
       "kvm_extra already adds a virtio-rng device, so that virtio_rng=random"
       " is ignored, please remove the device from kvm_extra or set virtio_rng"
       " to 'off'."]
+  assert caplog.text == ""
+  extension = importlib.import_module("ganeti_virtio_rng.extensions.hv_kvm")
+  monkeypatch.setattr(extension, "build_argv", None)
+  assert assess(kvm_extra=extra) == [] # by an error of ours
+  assert "can't read kvm_extra" in caplog.text
 
 
 @pytest.mark.parametrize("kvm_extra", [
