@@ -35,7 +35,7 @@ from ganeti import constants
 from ganeti.hypervisor import hv_kvm
 if not errors:
   try:
-    from ganeti_virtio_rng import hotplug, placement, running # as needed
+    from ganeti_virtio_rng import hotplug, placement, running # loaded late
     (hotplug.plug, placement.find_slot, running.kvm_extra)
   except Exception as err:
     errors["ganeti.hypervisor.hv_kvm"] = err

@@ -27,8 +27,9 @@ TESTS = [
    " test_no_slot_is_left or in_kvm_extra or 80 or 0XB"],
   ["tests/unit/test_finder.py", "-k",
    "test_extends or of_0_1 or broken_package or two_finders or silent or"
-   " missing_loader or too_late or other_hands or no_ganeti or (truncated and 64) or"
-   " lacks_a_module or lacks_all or (extension_takes and error) or HVS_PARAMETER_TYPES"],
+   " missing_loader or too_late or other_hands or no_ganeti or"
+   " (truncated and 64) or lacks_a_module or lacks_all or"
+   " (extension_takes and error) or HVS_PARAMETER_TYPES"],
   ]
 
 #: The virtual environments' modules are the tree's.
