@@ -12,29 +12,28 @@
 """
 
 import importlib.machinery
-import os
 import struct
 
 
 def _check_complete(path: str) -> None:
-  """Checks that a shared library wasn't cut off, by a full disk or a crash.
+  """Checks that a full disk or a crash took no shared library's end away.
 
   The dynamic linker maps what its headers promise, and the kernel kills the
-  process (SIGBUS) that reads past the end of the file. The section headers,
-  which linkers write last, tell where the end was (ELF, System V ABI).
+  process that reads past the end of the file, or zeros in its place. The
+  section headers, which linkers write last, are that end (ELF, System V ABI).
 
-  @raise ImportError: when there is less of it than there was
+  @raise ImportError: when they are not there
 
   """
   with open(path, "rb") as library:
-    header = library.read(64)
-    size = os.fstat(library.fileno()).st_size
-  if len(header) == 64:
-    layout = "=40xQ10xHH" if header[4:5] == b"\2" else "=32xI10xHH"
-    offset, entry_size, entries = struct.unpack_from(layout, header)
-    if size >= offset + entry_size * entries:
+    content = library.read()
+  if len(content) >= 64:
+    layout = "=40xQ10xHH" if content[4:5] == b"\2" else "=32xI10xHH"
+    offset, entry_size, entries = struct.unpack_from(layout, content)
+    sections = content[offset:offset + entry_size * entries]
+    if len(sections) == entry_size * entries and sections.strip(b"\0"):
       return
-  raise ImportError("%s is cut off after %d bytes" % (path, size))
+  raise ImportError("%s has lost its end" % path)
 
 
 # Not importlib.util's function of this name: Ganeti doesn't load that module,
