@@ -36,7 +36,8 @@ def path_hook(path: str) -> object:
   @raise ImportError: for any other folder, as Python expects it
 
   """
-  if not path.endswith(_FOLDERS):
+  # pkgutil of Python before 3.9.6 passes on any object.
+  if not isinstance(path, str) or not path.endswith(_FOLDERS):
     raise ImportError
 
   # The built-in module that importlib.machinery has its names from. That one is

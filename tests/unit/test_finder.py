@@ -69,6 +69,20 @@ def test_starts_once(ganeti):
     """)
 
 
+def test_folders_that_are_no_text(ganeti):
+  """Any object may come, from pkgutil of Python before 3.9.6."""
+  ganeti("""
+    import pathlib
+    from ganeti_virtio_rng_finder import path_hook
+    for folder in (pathlib.Path("/x/ganeti"), b"/x/ganeti", None):
+      try:
+        path_hook(folder)
+      except ImportError:
+        continue
+      assert False
+    """)
+
+
 def test_starts_late(ganeti):
   """Ganeti's folders are known by then."""
   ganeti("""
