@@ -3,8 +3,15 @@
 # this never fails, and says what to do.
 # $1: what a daemon does after the restart
 restart_daemons() {
+  # /run may be the system's, and its daemons not for what is in here.
+  if [ -n "${DPKG_ROOT:-}" ] || ischroot; then
+    echo "This is a chroot: no daemon is restarted"
+    return 0
+  fi
+
   # Next to a command, of which one may be a script that wraps another
-  modules=$(echo "$PATH:/usr/local/sbin:/usr/sbin" | tr : '\n' |
+  default=/usr/share/ganeti/default # where Debian's link goes
+  modules=$(echo "$PATH:/usr/local/sbin:/usr/sbin:$default" | tr : '\n' |
     while read -r folder; do
       [ ! -e "$folder/gnt-cluster" ] ||
         dirname "$(readlink -f "$folder/gnt-cluster")"
@@ -21,8 +28,10 @@ restart_daemons() {
 
   allowed=yes
   if command -v policy-rc.d > /dev/null; then
-    # 101: forbidden
-    policy-rc.d ganeti restart || [ $? != 101 ] || allowed=no
+    policy-rc.d ganeti restart || case $? in
+      1|104|105) ;; # as invoke-rc.d has it: unknown, allowed, uncertain
+      *) allowed=no ;;
+    esac
   fi
 
   # Without it, the daemon and each QEMU that it starts would stay in the cgroup
@@ -48,7 +57,8 @@ restart_daemons() {
     echo "Restarting $daemon, so that it $1"
     touch $restarting || true
     "$daemon_util" stop $daemon || true
-    $scope "$daemon_util" start $daemon || true
+    # QEMU gets the environment of the node daemon.
+    $scope env -i PATH="$PATH" "$daemon_util" start $daemon || true
     rm -f $restarting || true
     # A unit is active before its daemon has looked at anything.
     if [ -n "$scope" ] && systemctl --quiet is-active $daemon.service; then

@@ -21,8 +21,10 @@ class Failure(Exception):
 
 def _commands() -> List[str]:
   """Returns paths of gnt-cluster, those of scripts that wrap another last."""
+  # The last is where Debian's link goes, which may have been diverted.
   paths = [os.path.realpath(os.path.join(folder, "gnt-cluster")) for folder in
-           os.get_exec_path() + ["/usr/local/sbin", "/usr/sbin"]]
+           [*os.get_exec_path(), "/usr/local/sbin", "/usr/sbin",
+            "/usr/share/ganeti/default"]]
   return sorted(filter(os.path.isfile, paths), key=lambda path: not
                 os.path.isdir(os.path.dirname(path) + "/ganeti"))
 

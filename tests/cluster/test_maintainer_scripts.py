@@ -122,6 +122,15 @@ def test_refusal(node):
     assert "/dev/urandom" in " ".join(instance.argv())
     instance.remove()
 
+  # A script in the place of the command has no modules next to it.
+  node.run("dpkg-divert --quiet --rename --divert /usr/sbin/gnt-cluster.distrib"
+           " /usr/sbin/gnt-cluster; cat > /usr/sbin/gnt-cluster;"
+           " chmod +x /usr/sbin/gnt-cluster",
+           input="#!/bin/sh\nexec gnt-cluster.distrib \"$@\"\n")
+  result = node.run(REMOVE, check=False)
+  assert result.returncode == 1
+  assert "the cluster, OSes (1)" in result.stderr
+
   # as the text says
   [keep] = re.findall("echo .*dpkg --set-selections", result.stderr)
   node.run(keep)
@@ -129,6 +138,21 @@ def test_refusal(node):
   node.run("ganeti-virtio-rng clear --yes")
   assert unusual(node.run(REMOVE)) == []
   assert not known(cluster)
+
+
+def test_bytecode_of_another_build(bare_cluster, deb):
+  """Its sources had the same date, and perhaps the same size."""
+  node = bare_cluster(nodes=0).start_node()
+  version = "python3 -c 'import ganeti_virtio_rng as it; print(it.__version__)'"
+  node.install(deb)
+  is_so = node.run(version).stdout
+  node.run("dpkg --unpack " + node.copy(deb))
+  node.run("cd %s; cp -a __init__.py /tmp; sed -i 's/^__version__ =.*/"
+           "__version__ = \"0.x\"/' __init__.py; touch -r /tmp/__init__.py"
+           " __init__.py; %s; cp -a /tmp/__init__.py ." % (PACKAGE, version))
+  assert node.run(version).stdout == "0.x\n"
+  node.run("dpkg --configure ganeti-virtio-rng")
+  assert node.run(version).stdout == is_so
 
 
 def test_default_of_0_1(node):
@@ -243,17 +267,37 @@ def test_policy(bare_cluster, deb):
   """The local administrator's word on restarts counts."""
   node = bare_cluster().master
   policy = node.root / "usr/sbin/policy-rc.d"
-  policy.write_text('#!/bin/sh\n[ "$*" = "ganeti restart" ] && exit 101\n')
-  policy.chmod(0o755)
   before = daemons(node)
-  for command in ("dpkg -i %s" % node.copy(deb), REMOVE):
+  # forbidden; an error, which invoke-rc.d doesn't take for permission either
+  for command, answer in (("dpkg -i %s" % node.copy(deb), 101), (REMOVE, 102)):
+    policy.write_text('#!/bin/sh\n[ "$*" = "ganeti restart" ] && exit %d\n' %
+                      answer)
+    policy.chmod(0o755)
     output = node.run(command).stdout
     assert "ganeti-noded is not restarted, as policy-rc.d forbids" in output
     assert daemons(node) == before
   policy.write_text("#!/bin/sh\nexit 104\n")
-  node.install(deb)
+  node.run("SECRET=1 dpkg -i %s" % node.copy(deb))
   after = daemons(node)
   assert not set(before.items()) & set(after.items())
+  # QEMU gets the environment of the node daemon.
+  environment = node.run("cat /proc/%s/environ" % after["noded"].strip()).stdout
+  assert "PATH=" in environment and "SECRET" not in environment
+
+
+def test_in_a_chroot(bare_cluster, deb):
+  """Its daemons are not the system's, even if it has the system's /run."""
+  node = bare_cluster().master
+  node.run("mount -t tmpfs none /mnt; for path in /*; do if [ -L $path ]; then"
+           " cp -a $path /mnt; elif [ $path != /mnt ]; then mkdir /mnt$path;"
+           " mount --bind $path /mnt$path; fi; done")
+  before = daemons(node)
+  result = node.run("chroot /mnt dpkg -i %s" % node.copy(deb))
+  assert "This is a chroot: no daemon is restarted" in result.stdout
+  assert status(node) == "ii"
+  assert daemons(node) == before
+  assert "Restarting ganeti-noded" in node.run("dpkg -i %s" % node.copy(deb)
+                                               ).stdout
 
 
 def test_node_without_ganeti_daemon_util(bare_cluster, deb):
