@@ -45,10 +45,23 @@ def CheckParameterSyntax(check_syntax: "Callable[..., None]", cls: Any,
 def ValidateParameters(validate: "Callable[..., None]", cls: Any,
                        hvparams: Any) -> None:
   validate(cls, _fill(hvparams))
-  _check_source(_value(hvparams), "current value", None)
+  if not _is_ignored(hvparams):
+    _check_source(_value(hvparams), "current value", hvparams, None)
 
 
-def _check_source(value: Any, what: str, incoming: Any) -> None:
+def _is_ignored(hvparams: Any) -> bool:
+  """Whether kvm_extra adds a generator, so that the value adds none."""
+  value = _value(hvparams)
+  try:
+    from ganeti_virtio_rng import running
+    return (value in VALUES[1:] and
+            not build_argv(value, running.kvm_extra(hvparams)))
+  except Exception:
+    logging.exception("KVM: can't read kvm_extra")
+    return False
+
+
+def _check_source(value: Any, what: str, hvparams: Any, incoming: Any) -> None:
   try:
     check_source(value)
   except (TypeError, ValueError) as err:
@@ -57,15 +70,17 @@ def _check_source(value: Any, what: str, incoming: Any) -> None:
     raise errors.HypervisorError(
       "Parameter '%s' fails validation: %s: %s (%s: '%s'), %s" %
       (HV_VIRTIO_RNG, err.filename, err.strerror, what, value,
-       _way_out(incoming)))
+       _way_out(hvparams, incoming)))
   except Exception:
     logging.exception("KVM: can't look at the source of %s", HV_VIRTIO_RNG)
 
 
-def _way_out(incoming: Any) -> str:
-  return ("set it to '%s' %s without it" %
-          (_OFF, "and restart the instance to migrate" if incoming else
-           "to start the instance"))
+def _way_out(hvparams: Any, incoming: Any) -> str:
+  (word, step) = (("and", "restart the instance to migrate without it")
+                  if incoming else ("to", "start the instance without it"))
+  if _value(hvparams) == _OFF: # set after the start
+    return step
+  return "set it to '%s' %s %s" % (_OFF, word, step)
 
 
 def _GenerateKVMRuntime(generate: "Callable[..., Any]", kvm: Any, instance: Any,
@@ -114,7 +129,7 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
 
 def _ExecuteKVMRuntime(execute: "Callable[..., Any]", kvm: Any, instance: Any,
                        runtime: Any, *args: Any, **kwargs: Any) -> Any:
-  incoming = kwargs.get("incoming") or args[1:]
+  incoming = kwargs.get("incoming")
   ours = {} # type: Dict[str, str]
   try:
     ours = _backends(runtime[0], runtime[2])
@@ -122,7 +137,8 @@ def _ExecuteKVMRuntime(execute: "Callable[..., Any]", kvm: Any, instance: Any,
     logging.exception("KVM: can't read the arguments of %s", instance.name)
   # QEMU would open any file. A start has looked at it, a migration has not.
   for source in ours.values():
-    _check_source(os.path.basename(source), "value in use", incoming)
+    _check_source(os.path.basename(source), "value in use", instance.hvparams,
+                  incoming)
   started = time.time()
   try:
     return execute(kvm, instance, runtime, *args, **kwargs)
@@ -135,7 +151,7 @@ def _ExecuteKVMRuntime(execute: "Callable[..., Any]", kvm: Any, instance: Any,
     raise errors.HypervisorError(
       "%s%s; the random number generator is due to the hypervisor parameter"
       " '%s', %s" % (text, "" if line in text else ": " + line, HV_VIRTIO_RNG,
-                     _way_out(incoming)))
+                     _way_out(instance.hvparams, incoming)))
 
 
 def _backends(kvm_cmd: "List[Any]", hvparams: Any) -> "Dict[str, str]":
@@ -154,10 +170,12 @@ def _complaint(output: str, kvm_cmd: str,
   """Returns the line by which QEMU complains of the device of ours, if any."""
   for line in output.splitlines():
     for (ident, source) in ours.items():
-      # QEMU begins with the option that it complains of. Of a source it may say
-      # nothing but the path, which may be another object's, too.
-      if ident in line or ("'%s'" % source in line and ": -" not in line and
-                           kvm_cmd.count("filename=%s" % source) == 1):
+      if ident in line:
+        return line
+      # Of a source QEMU may say nothing but the path, and no option: that is
+      # ours if no other object has it.
+      is_shared = kvm_cmd.count("filename=%s" % source) != 1
+      if "'%s'" % source in line and ": -" not in line and not is_shared:
         return line
   return None
 
@@ -181,22 +199,15 @@ def _log_since(started: float, name: str) -> str:
 def AssessParameters(assess: "Callable[..., List[str]]", cls: Any,
                      hvparams: Any) -> "List[str]":
   warnings = assess(cls, hvparams)
-  value = _value(hvparams)
-  try:
-    from ganeti_virtio_rng import running
-    if (check(value) and value != _OFF and
-        not build_argv(value, running.kvm_extra(hvparams))):
-      warnings.append(
-        "kvm_extra already adds a virtio-rng device, so that %s=%s is ignored,"
-        " please remove the device from kvm_extra or set %s to '%s'." %
-        (HV_VIRTIO_RNG, value, HV_VIRTIO_RNG, _OFF))
-  except Exception:
-    logging.exception("KVM: can't read kvm_extra")
+  if _is_ignored(hvparams):
+    warnings.append(
+      "kvm_extra already adds a virtio-rng device, so that %s=%s is ignored,"
+      " please remove the device from kvm_extra or set %s to '%s'." %
+      (HV_VIRTIO_RNG, _value(hvparams), HV_VIRTIO_RNG, _OFF))
   return warnings
 
 
 def extend(hv_kvm: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what makes KVMHypervisor check the value and start with it."""
   kvm = hv_kvm.KVMHypervisor
   functions = [CheckParameterSyntax, ValidateParameters, _GenerateKVMRuntime,
                _ExecuteKVMRuntime] # type: List[Callable[..., Any]]

@@ -152,6 +152,15 @@ def test_validation_names_device_and_reason(ganeti, kvm, hvparams,
   assert str(context.value) == NO_DEVICE
 
 
+def test_validation_of_what_kvm_extra_adds(kvm, hvparams, monkeypatch):
+  """It may have another source; then the host's device is of no use."""
+  extension = importlib.import_module("ganeti_virtio_rng.extensions.hv_kvm")
+  monkeypatch.setattr(extension, "check_source", lambda _: open("/missing"))
+  hvparams["kvm_extra"] = ("-object rng-random,filename=/dev/hwrng,id=rng0"
+                           " -device virtio-rng-pci,rng=rng0")
+  kvm.ValidateParameters(hvparams)
+
+
 def test_validation_that_breaks(kvm, hvparams, run_kvm, monkeypatch, caplog):
   """By an error of ours, which stops nothing."""
   extension = importlib.import_module("ganeti_virtio_rng.extensions.hv_kvm")
@@ -247,12 +256,13 @@ def run_kvm(ganeti, kvm, tmp_path, monkeypatch):
   extension = sys.modules["ganeti_virtio_rng.extensions.hv_kvm"]
 
   def run(script, argv=ganeti_virtio_rng.build_argv("random"), wrapper=(),
-          hvparams=None, incoming=None):
+          hvparams=None, incoming=None, value="random"):
     with pytest.raises(ganeti.errors.HypervisorError) as context:
       extension._ExecuteKVMRuntime(
         lambda kvm, instance, runtime, *_, **__:
           kvm._RunKVMCmd(instance.name, runtime[0], []),
-        object.__new__(kvm), ganeti.objects.Instance(name="web1"),
+        object.__new__(kvm), ganeti.objects.Instance(
+          name="web1", hvparams={"virtio_rng": value}),
         (list(wrapper) +
          ["sh", "-c", script, "sh", str(tmp_path / "web1.log")] + argv, [],
          hvparams or {}, []), "", incoming=incoming)
@@ -380,6 +390,16 @@ def test_failure_of_a_migration(run_kvm):
   assert text.endswith(DUE.replace("to start the instance without it", "and"
                                    " restart the instance to migrate without"
                                    " it"))
+
+
+@pytest.mark.parametrize("incoming, step", [
+  (None, "start the instance without it"),
+  (("10.77.0.2", 8102), "restart the instance to migrate without it")])
+def test_failure_of_a_device_that_is_set_off(run_kvm, incoming, step):
+  """It is in use as long as the instance runs."""
+  text = run_kvm("echo \"could not open '/dev/random'\" >&2; exit 1", DEVICE,
+                 incoming=incoming, value="off")
+  assert text.endswith("hypervisor parameter 'virtio_rng', " + step)
 
 
 def test_error_of_ours_hides_none_of_qemu(run_kvm, kvm, monkeypatch, caplog):
