@@ -334,11 +334,18 @@ for value in sys.stdin:
 
 
 def memory(node, instance):
-  """The KiB that QEMU has most of the time: it frees some a moment later."""
-  path = node.root / ("proc/%d/smaps_rollup" % instance.pid)
+  """The KiB that QEMU has most of the time: it frees some a moment later.
+
+  The large mappings are the guest's: its memory, and its translated code.
+
+  """
+  path = node.root / ("proc/%d/smaps" % instance.pid)
   sizes = []
   for _ in range(21):
-    sizes.append(int(re.search(r"Anonymous: +(\d+)", path.read_text())[1]))
+    mappings = re.findall(r"^Size: +(\d+) kB$.*?^Anonymous: +(\d+) kB$",
+                          path.read_text(), re.MULTILINE | re.DOTALL)
+    sizes.append(sum(int(anonymous) for size, anonymous in mappings
+                     if int(size) < 32 << 10))
     time.sleep(0.1)
   return statistics.median(sizes)
 
