@@ -45,32 +45,30 @@ enum argument {
 };
 
 struct cmdline_syntax {
-    struct span option;
+    const char *option;
     const char *name;
     const char *implied; /* the key of the first value, or of the word */
     enum argument argument;
 };
 
-#define SPAN(literal) {literal, sizeof(literal) - 1}
-
 /* The options that are read. */
 static const struct cmdline_syntax syntaxes[] = {
-    {SPAN("device"), "device", "driver", PROPERTIES_OR_JSON},
-    {SPAN("object"), "object", "qom-type", PROPERTIES_OR_JSON},
-    {SPAN("drive"), "drive", NULL, PROPERTIES},
-    {SPAN("machine"), "machine", "type", PROPERTIES},
-    {SPAN("M"), "machine", "type", PROPERTIES},
-    {SPAN("netdev"), "netdev", "type", PROPERTIES_OR_JSON},
-    {SPAN("nic"), "nic", "type", PROPERTIES},
-    {SPAN("net"), "net", "type", PROPERTIES},
-    {SPAN("virtfs"), "virtfs", "fsdriver", PROPERTIES},
-    {SPAN("fsdev"), "fsdev", "fsdriver", PROPERTIES},
-    {SPAN("watchdog"), "watchdog", "model", WORD},
-    {SPAN("soundhw"), "soundhw", "model", WORD},
-    {SPAN("audio"), "audio", "driver", PROPERTIES},
-    {SPAN("vga"), "vga", "model", WORD},
-    {SPAN("readconfig"), "readconfig", "file", WORD},
-    {SPAN("set"), "set", NULL, SET},
+    {"device", "device", "driver", PROPERTIES_OR_JSON},
+    {"object", "object", "qom-type", PROPERTIES_OR_JSON},
+    {"drive", "drive", NULL, PROPERTIES},
+    {"machine", "machine", "type", PROPERTIES},
+    {"M", "machine", "type", PROPERTIES},
+    {"netdev", "netdev", "type", PROPERTIES_OR_JSON},
+    {"nic", "nic", "type", PROPERTIES},
+    {"net", "net", "type", PROPERTIES},
+    {"virtfs", "virtfs", "fsdriver", PROPERTIES},
+    {"fsdev", "fsdev", "fsdriver", PROPERTIES},
+    {"watchdog", "watchdog", "model", WORD},
+    {"soundhw", "soundhw", "model", WORD},
+    {"audio", "audio", "driver", PROPERTIES},
+    {"vga", "vga", "model", WORD},
+    {"readconfig", "readconfig", "file", WORD},
+    {"set", "set", NULL, SET},
 };
 
 /*
@@ -124,7 +122,7 @@ static struct cmdline_text plain(const char *word)
 static const struct cmdline_syntax *find_syntax(struct span option)
 {
     for (size_t i = 0; i < LENGTH(syntaxes); i++) {
-        if (span_equal(option, syntaxes[i].option)) {
+        if (span_is(option, syntaxes[i].option)) {
             return &syntaxes[i];
         }
     }
@@ -160,7 +158,7 @@ static bool next_option(struct cmdline *cmdline, struct cmdline_option *option)
         }
         name = span_from(name, name.length > 1 && name.text[1] == '-' ? 2 : 1);
         option->syntax = find_syntax(name);
-        /* Whether it has an argument is no matter before one without dash. */
+        /* An item without a dash is passed over, be it an argument or not. */
         if (!option->syntax && cmdline->rest.length > 0 &&
             cmdline->rest.text[0] == '-' && is_flag(name)) {
             continue;

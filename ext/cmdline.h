@@ -72,8 +72,8 @@ struct cmdline_properties {
 };
 
 struct cmdline_property {
-    struct cmdline_text key; /* text of NULL in an array, where... */
-    size_t index;            /* ...this counts from 0 */
+    struct cmdline_text key; /* in an array, its span.text is NULL */
+    size_t index;            /* in an array, counted from 0 */
     struct cmdline_text value;
     bool ignored; /* by QEMU: an id that is not the first */
 };

@@ -468,8 +468,8 @@ PyDoc_STRVAR(read_options_doc,
 "  netdev, nic, net, virtfs, fsdev, watchdog, soundhw, audio, vga and\n"
 "  readconfig, each with its properties, also from -set: str, or int where\n"
 "  JSON has a number. The first value has its implied key, for watchdog,\n"
-"  soundhw and vga \"model\"; a key alone is \"on\", or \"off\" with \"no\" before\n"
-"  it, as are true and false of JSON, whose nested keys are joined by dots\n"
+"  soundhw and vga \"model\"; a key alone is \"on\", or \"off\" with \"no\"\n"
+"  before it, as are true and false of JSON, whose nested keys have dots\n"
 "@raise TypeError: when kvm_cmd has the wrong type");
 
 static PyObject *read_options(PyObject *module, PyObject *kvm_cmd)

@@ -40,7 +40,7 @@ def plug(kvm: Any, instance: Any) -> str:
   with running.monitor(kvm, name) as execute:
     generators = running.generators(execute, kvm, name)
     if generators:
-      return _describe(instance.hvparams, generators)
+      return _why_not(instance.hvparams, generators)
     argv = plan(execute, kvm, name, value)
 
   before = kvm._ReadKVMRuntime(name)
@@ -66,10 +66,10 @@ def plug(kvm: Any, instance: Any) -> str:
   return ""
 
 
-def _describe(hvparams: "Dict[str, Any]", there: "List[Dict[str, Any]]") -> str:
+def _why_not(hvparams: Any, generators: "List[Dict[str, Any]]") -> str:
   """Says why an instance with a generator gets no other one."""
   value = hvparams[HV_VIRTIO_RNG]
-  if "/dev/%s" % value in [generator["source"] for generator in there
+  if "/dev/%s" % value in [generator["source"] for generator in generators
                            if generator["from"] == HV_VIRTIO_RNG]:
     return "The instance has this random number generator already"
   text = ("The instance has another random number generator, %s=%s takes effect"
@@ -108,9 +108,8 @@ def plan(execute: running.Execute, kvm: Any, name: str,
   except (TypeError, ValueError) as err:
     refuse("%s", err)
 
-  saved = kvm._ReadKVMRuntime(name)
   try:
-    runtime = kvm._LoadKVMRuntime(None, saved)
+    runtime = kvm._LoadKVMRuntime(None, kvm._ReadKVMRuntime(name))
     (nics, hvparams, disks) = (runtime[i] for i in (1, 2, 3))
     kvm_cmd = _without_ours(runtime)
   except (AttributeError, LookupError, TypeError, ValueError) as err:

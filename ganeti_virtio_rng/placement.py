@@ -28,18 +28,18 @@ _FAMILIES = ("pc-", "rhel6", "xenfv-")
 
 # Which drivers of -device take no slot of a PCI bus; "-device help" tells each
 # one's bus. A driver that is not known here counts as one that does.
-_ELSEWHERE = ("ide-", "scsi-", "usb-", "isa-", "hda-", "ccid-", "i2c-", "u2f-",
-              "tpm-", "hv-", "xen-", "uefi-vars-", "ipmi-bmc-", "smbus-",
-              "nitro-", "sd-card", "virtserialport", "virtconsole", "nvme-ns",
-              "nvme-subsys")
-_ELSEWHERE_BY_NAME = frozenset([
+_NOT_PCI_PREFIXES = (
+  "ide-", "scsi-", "usb-", "isa-", "hda-", "ccid-", "i2c-", "u2f-", "tpm-",
+  "hv-", "xen-", "uefi-vars-", "ipmi-bmc-", "smbus-", "nitro-", "sd-card",
+  "virtserialport", "virtconsole", "nvme-ns", "nvme-subsys")
+_NOT_PCI = frozenset([
   "adlib", "amd-iommu", "cs4231a", "emmc", "floppy", "guest-loader", "gus",
   "hyperv-testdev", "i8042", "ib700", "intel-iommu", "ipoctal232", "loader",
   "mc146818rtc", "ne2k_isa", "nvdimm", "pc-dimm", "pc-testdev", "pvpanic",
   "ramfb", "sb16", "sga", "sp-mem", "ufs-lu", "virtio-pmem", "vmbus-bridge",
   "vmclock", "vmcoreinfo", "vmgenid", "vmmouse"])
-_ON_PCI_ALL_THE_SAME = ("usb-ehci", "xen-pci-passthrough", "xen-platform",
-                        "xen-pvdevice")
+_PCI_PREFIXES = ("usb-ehci", "xen-pci-passthrough", "xen-platform",
+                 "xen-pvdevice")
 
 #: Sound cards on the bus; -soundhw takes a list of them, or "all"
 _SOUND_CARDS = ("ac97", "es1370", "hda", "virtio")
@@ -117,10 +117,10 @@ def _count_devices(option: str, properties: "Dict[str, Any]") -> int:
     # Its name, or a path to it
     bus = str(properties.get("bus", _BUS)).strip("/").rpartition("/")[2]
     here = bus in (_BUS, "i440FX-pcihost") and (
-      driver.startswith(_ON_PCI_ALL_THE_SAME) or
-      not driver.startswith(_ELSEWHERE) and
+      driver.startswith(_PCI_PREFIXES) or
+      not driver.startswith(_NOT_PCI_PREFIXES) and
       not driver.endswith(("-device", "-cpu")) and
-      driver not in _ELSEWHERE_BY_NAME)
+      driver not in _NOT_PCI)
   elif option == "drive":
     here = properties.get("if") in ("virtio", "scsi")
   elif option in ("nic", "net"):

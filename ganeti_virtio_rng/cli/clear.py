@@ -22,8 +22,8 @@ _PAUSE = 1
 
 _KVM = "kvm"
 
-#: Name of no instance and no node. Whoever locks one keeps jobs out that lock
-#: all, as those do that change the cluster, and no job on another one.
+#: Name of an instance and a node that don't exist. Who has its lock excludes
+#: jobs that lock all of them, as changes of the cluster do, and no other job.
 _NONE = "ganeti-virtio-rng"
 
 _Config = Dict[str, Any]

@@ -26,5 +26,4 @@ def CheckHVParams(check_params: "Callable[..., None]", lu: Any,
 
 
 def extend(common: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what makes nodes check the default."""
   return wrapping.wrap(common, CheckHVParams)

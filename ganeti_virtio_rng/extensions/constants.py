@@ -14,7 +14,6 @@ from ganeti_virtio_rng import HV_VIRTIO_RNG, VALUES
 
 
 def extend(constants: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what Ganeti's constants would say of virtio_rng."""
   names = {"HT_VIRTIO_RNG_" + value.upper(): value for value in VALUES
            } # type: Dict[str, Any]
   names["HV_VIRTIO_RNG"] = HV_VIRTIO_RNG

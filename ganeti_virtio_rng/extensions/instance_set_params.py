@@ -70,5 +70,4 @@ def _plug(lu: Any) -> "List[Tuple[str, str]]":
 
 
 def extend(instance_set_params: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what makes the job plug."""
   return wrapping.wrap(instance_set_params.LUInstanceSetParams, Exec)

@@ -23,6 +23,9 @@ from ganeti_virtio_rng.extensions import wrapping
 
 FIELD = "hv/%s" % HV_VIRTIO_RNG
 
+#: Fields in which it is missing from what luxid answers
+_FIELDS = {FIELD, "hvparams"}
+
 #: What the fields are made of
 _SOURCES = ["hypervisor", "os", "custom_hvparams"]
 
@@ -86,10 +89,6 @@ def _ask(fields: "List[str]") -> "List[str]":
   return ["name" if name == FIELD else name for name in fields] + _SOURCES
 
 
-def _is_concerned(fields: "List[str]") -> bool:
-  return FIELD in fields or "hvparams" in fields
-
-
 def Query(query: "Callable[..., Any]", client: Any, what: str,
           fields: "List[str]", qfilter: Any) -> Any:
   if what != constants.QR_INSTANCE:
@@ -101,7 +100,7 @@ def Query(query: "Callable[..., Any]", client: Any, what: str,
             client.Query(what, ["uuid", FIELD], None).data]
 
   qfilter = _translate(qfilter, values)
-  if not _is_concerned(fields):
+  if _FIELDS.isdisjoint(fields):
     return query(client, what, fields, qfilter)
   response = query(client, what, _ask(fields), qfilter)
   response.fields = [_definition() if name == FIELD else field
@@ -128,14 +127,15 @@ def _translate(qfilter: Any, values: "Callable[[], Any]") -> Any:
   if not _is_right(op, operands):
     # luxid may read a pattern that Python doesn't: it is wrong without that.
     return ["&"] + [["?", _BORN]] * (op == "=~") + [[op, _BORN] + operands]
-  uuids = ([], []) # type: Tuple[List[str], List[str]]
+  (passing, failing) = ([], []) # type: Tuple[List[str], List[str]]
   for uuid, value in values():
-    # In luxid, what has no value passes, and "!=" is the contrary of "=".
+    # In luxid, an instance without a value passes all tests but "!=", which is
+    # the contrary of "=".
     passes = op != "!=" if value is None else _TESTS[op](value, operands[0])
-    uuids[bool(passes)].append(uuid)
-  (failing, passing) = uuids
-  (op, fewer) = min(("!", failing), ("&", passing), key=lambda it: len(it[1]))
-  return [op, _one_of(fewer)]
+    (passing if passes else failing).append(uuid)
+  if len(passing) < len(failing):
+    return ["&", _one_of(passing)]
+  return ["!", _one_of(failing)]
 
 
 def _one_of(uuids: "List[str]") -> "List[Any]":
@@ -166,7 +166,7 @@ def _is_right(op: Any, operands: "List[Any]") -> bool:
 def QueryInstances(query: "Callable[..., Any]", client: Any,
                    names: "List[str]", fields: "List[str]",
                    use_locking: bool) -> Any:
-  if not _is_concerned(fields):
+  if _FIELDS.isdisjoint(fields):
     return query(client, names, fields, use_locking)
   rows = [[[constants.RS_NORMAL, value] for value in row]
           for row in query(client, names, _ask(fields), use_locking)]
@@ -195,6 +195,5 @@ def QueryFields(query_fields: "Callable[..., Any]", client: Any, what: str,
 
 
 def extend(luxi: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what makes Client know the parameter."""
   return wrapping.wrap(luxi.Client, Query, QueryInstances, QueryClusterInfo,
                        QueryFields)

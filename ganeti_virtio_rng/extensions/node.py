@@ -41,6 +41,5 @@ def _without_default() -> Any:
 
 
 def extend(node: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what leaves the default out of exports."""
   _without_default() # it is defined as is expected
   return wrapping.wrap(node.RpcRunner, call_finalize_export)

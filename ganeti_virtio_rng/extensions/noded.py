@@ -24,5 +24,4 @@ def perspective_hotplug_device(plug: "Callable[..., Any]", params: Any) -> Any:
 
 
 def extend(noded: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what makes the node plug."""
   return wrapping.wrap(noded.NodeRequestHandler, perspective_hotplug_device)

@@ -46,5 +46,4 @@ def GetHVDefaults(get_defaults: "Callable[..., Any]", cluster: Any,
 
 
 def extend(objects: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what makes Cluster fill in the default."""
   return wrapping.wrap(objects.Cluster, GetHVDefaults)

@@ -16,18 +16,15 @@ from ganeti import constants
 import ganeti_virtio_rng
 from ganeti_virtio_rng.extensions import wrapping
 
-#: The same bytes on each architecture
-_FILE = ganeti_virtio_rng.__file__
-
 
 def ComputeAncillaryFiles(compute: "Callable[..., Any]", cluster: Any,
                           redist: bool) -> Any:
   (everywhere, *others) = compute(cluster, redist)
   if constants.HT_KVM in cluster.enabled_hypervisors:
-    everywhere = everywhere | {_FILE}
+    # It has the same bytes on each architecture.
+    everywhere = everywhere | {ganeti_virtio_rng.__file__}
   return (everywhere, *others)
 
 
 def extend(verify: Any) -> "Tuple[Any, Dict[str, Any]]":
-  """Returns what makes verify compare it."""
   return wrapping.wrap(verify, ComputeAncillaryFiles)
