@@ -290,15 +290,16 @@ def test_no_query_of_pci_shows_it(ganeti, plug, path, saved):
   assert not qemu.objects["/objects"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "[[], [1], {}, []]"])
-def test_damaged_runtime(ganeti, plug, path, saved, text):
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"[[], [1], {}, []]",
+                                     b"\xff"])
+def test_damaged_runtime(ganeti, plug, path, saved, content):
   """It stays as it is, for somebody to look at."""
   qemu = QEMU(path)
-  saved.write_text(text)
+  saved.write_bytes(content)
   with pytest.raises(ganeti.errors.HypervisorError,
                      match="^The saved runtime is damaged: "):
     plug()
-  assert saved.read_text() == text
+  assert saved.read_bytes() == content
   assert not any(qemu.objects.values())
 
 
