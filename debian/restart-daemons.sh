@@ -3,8 +3,9 @@
 # this never fails, and says what to do.
 # $1: what a daemon does after the restart
 restart_daemons() {
-  # /run may be the system's, and its daemons not for what is in here.
-  if [ -n "${DPKG_ROOT:-}" ] || ischroot; then
+  # /run may be the system's, and its daemons not for what is in here. ischroot
+  # takes a service with a /tmp of its own for a chroot, too.
+  if [ -e /proc/1/root ] && ! [ / -ef /proc/1/root ]; then
     echo "This is a chroot: no daemon is restarted"
     return 0
   fi
@@ -44,10 +45,13 @@ restart_daemons() {
     $scope true || scope=
   fi
 
+  # QEMU gets the environment of the node daemon.
+  path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  clean="env -i PATH=$path"
   for daemon in ganeti-noded ganeti-rapi; do
     restarting=/run/ganeti-virtio-rng.$daemon # there if this was interrupted
-    [ -e $restarting ] || "$daemon_util" check $daemon > /dev/null 2>&1 ||
-      continue
+    [ -e $restarting ] ||
+      $clean "$daemon_util" check $daemon > /dev/null 2>&1 || continue
     if [ $allowed = no ]; then
       echo "$daemon is not restarted, as policy-rc.d forbids it, and still has"
       echo "the old code until '$daemon_util stop $daemon;"
@@ -56,15 +60,14 @@ restart_daemons() {
     fi
     echo "Restarting $daemon, so that it $1"
     touch $restarting || true
-    "$daemon_util" stop $daemon || true
-    # QEMU gets the environment of the node daemon.
-    $scope env -i PATH="$PATH" "$daemon_util" start $daemon || true
+    $clean "$daemon_util" stop $daemon || true
+    $scope $clean "$daemon_util" start $daemon || true
     rm -f $restarting || true
     # A unit is active before its daemon has looked at anything.
     if [ -n "$scope" ] && systemctl --quiet is-active $daemon.service; then
       sleep 2
     fi
-    if ! "$daemon_util" check $daemon > /dev/null 2>&1; then
+    if ! $clean "$daemon_util" check $daemon > /dev/null 2>&1; then
       # The watcher leaves to systemd what has units.
       case $(systemctl show --property=LoadState ganeti.target 2> /dev/null) in
         *=loaded) echo "$daemon does not run. It is started by" ;;

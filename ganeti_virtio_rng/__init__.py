@@ -31,7 +31,7 @@ def _check_complete(path: str) -> None:
     layout = "=40xQ10xHH" if content[4:5] == b"\2" else "=32xI10xHH"
     offset, entry_size, entries = struct.unpack_from(layout, content)
     sections = content[offset:offset + entry_size * entries]
-    if len(sections) == entry_size * entries and sections.strip(b"\0"):
+    if len(sections) == entry_size * entries and (any(sections) or not entries):
       return
   raise ImportError("%s has lost its end" % path)
 

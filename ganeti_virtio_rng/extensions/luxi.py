@@ -24,7 +24,7 @@ from ganeti_virtio_rng.extensions import wrapping
 FIELD = "hv/%s" % HV_VIRTIO_RNG
 
 #: Fields in which it is missing from what luxid answers
-_FIELDS = {FIELD, "hvparams"}
+_FIELDS = [FIELD, "hvparams"]
 
 #: What the fields are made of
 _SOURCES = ["hypervisor", "os", "custom_hvparams"]
@@ -100,7 +100,7 @@ def Query(query: "Callable[..., Any]", client: Any, what: str,
             client.Query(what, ["uuid", FIELD], None).data]
 
   qfilter = _translate(qfilter, values)
-  if _FIELDS.isdisjoint(fields):
+  if not any(name in _FIELDS for name in fields):
     return query(client, what, fields, qfilter)
   response = query(client, what, _ask(fields), qfilter)
   response.fields = [_definition() if name == FIELD else field
@@ -166,7 +166,7 @@ def _is_right(op: Any, operands: "List[Any]") -> bool:
 def QueryInstances(query: "Callable[..., Any]", client: Any,
                    names: "List[str]", fields: "List[str]",
                    use_locking: bool) -> Any:
-  if _FIELDS.isdisjoint(fields):
+  if not any(name in _FIELDS for name in fields):
     return query(client, names, fields, use_locking)
   rows = [[[constants.RS_NORMAL, value] for value in row]
           for row in query(client, names, _ask(fields), use_locking)]

@@ -16,6 +16,7 @@ import pathlib
 import py_compile
 import random
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -226,6 +227,16 @@ def test_zeros_in_the_library(expect, damaged, size):
   left = whole[:int(size * len(whole)) if size < 1 else size]
   core.write_bytes(left.ljust(len(whole), b"\0"))
   assert "has lost its end" in expect("none")[0]
+
+
+def test_library_without_section_headers(expect, damaged):
+  """They are needed by no program that runs, and can be stripped."""
+  core = damaged / "ganeti_virtio_rng/_core.abi3.so"
+  whole = core.read_bytes()
+  (offset, ) = struct.unpack_from("=Q", whole, 40)
+  core.write_bytes(whole[:40] + bytes(8) + whole[48:60] + bytes(4) +
+                   whole[64:offset])
+  expect("all")
 
 
 def bytecode(path):

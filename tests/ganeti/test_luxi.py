@@ -156,6 +156,8 @@ def connect(luxi):
         return [[copy.deepcopy(instance[name][1]) for name in fields]
                 for instance in self.instances]
       if method == luxi.REQ_QUERY:
+        if not all(isinstance(name, str) for name in fields):
+          raise Wrong("Unable to read the field")
         qfilter = args[2] if what == "instance" else None
         return {"fields": [definition(name) for name in fields],
                 "data": [[copy.deepcopy(instance.get(name, [1, None]))
@@ -203,6 +205,14 @@ def test_field_is_defined_as_others_are(ganeti, client):
   assert field.ToDict() == {
     "name": FIELD, "title": FIELD, "kind": ganeti.constants.QFT_OTHER,
     "doc": "The \"virtio_rng\" hypervisor parameter"}
+
+
+def test_fields_that_are_no_text(connect):
+  """The remote API passes on what it is asked for; luxid refuses it."""
+  client = connect(instances=())
+  with pytest.raises(Wrong):
+    client.Query("instance", [["name"]], None)
+  assert client.asked == [("instance", [["name"]], None)]
 
 
 @pytest.mark.parametrize("what, fields, qfilter", [
