@@ -336,7 +336,8 @@ for value in sys.stdin:
 def memory(node, instance):
   """The KiB that QEMU has most of the time: it frees some a moment later.
 
-  The large mappings are the guest's: its memory, and its translated code.
+  The mappings of 128 MiB and more are the guest's: its memory, and its
+  translated code.
 
   """
   path = node.root / ("proc/%d/smaps" % instance.pid)
@@ -345,7 +346,7 @@ def memory(node, instance):
     mappings = re.findall(r"^Size: +(\d+) kB$.*?^Anonymous: +(\d+) kB$",
                           path.read_text(), re.MULTILINE | re.DOTALL)
     sizes.append(sum(int(anonymous) for size, anonymous in mappings
-                     if int(size) < 32 << 10))
+                     if int(size) < 128 << 10))
     time.sleep(0.1)
   return statistics.median(sizes)
 
