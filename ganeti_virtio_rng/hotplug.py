@@ -168,8 +168,7 @@ def _add(execute: running.Execute, backend: "Dict[str, Any]",
     backend = {"qom-type": backend["qom-type"], "id": backend["id"],
                "props": {"filename": backend["filename"]}}
   execute("object-add", backend)
-  execute("device_add", dict(device, **{"max-bytes": MAX_BYTES,
-                                        "period": PERIOD}))
+  execute("device_add", {**device, "max-bytes": MAX_BYTES, "period": PERIOD})
   if device["id"] not in [found["qdev_id"] for found in _pci_devices(execute)]:
     raise errors.HypervisorError("QEMU does not show the device")
 

@@ -3,6 +3,7 @@
 
 """Extends ganeti.hypervisor.hv_kvm: checks the parameter, adds the device."""
 
+import json
 import logging
 import os
 import time
@@ -12,8 +13,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ganeti import constants, errors, pathutils, utils
 
-from ganeti_virtio_rng import (HV_VIRTIO_RNG, VALUES, build_argv, check,
-  check_source, read_options)
+from ganeti_virtio_rng import (HV_VIRTIO_RNG, MAX_BYTES, PERIOD, VALUES,
+  build_argv, check, check_source, read_options)
 from ganeti_virtio_rng.extensions import wrapping
 
 _OFF = VALUES[0]
@@ -116,7 +117,11 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
   options = read_options(kvm_cmd)
   devices = nics + [disk[0] for disk in disks]
   if not placement.has_pci_0(options, devices):
-    return argv # QEMU places it
+    # QEMU places it, devices in JSON last.
+    if "-device {" in " ".join(map(str, kvm_cmd)):
+      device = dict(read_options(argv))["device"]
+      argv[3] = json.dumps({**device, "max-bytes": MAX_BYTES, "period": PERIOD})
+    return argv
   slot = placement.find_slot(options, devices,
                              hvparams[constants.HV_KVM_PCI_RESERVATIONS])
   if slot is None:

@@ -236,6 +236,17 @@ def test_json_in_kvm_extra(ganeti, build, place, device, slot):
     assert place(**config) == slot
 
 
+@pytest.mark.not_on("bullseye", reason="QEMU takes JSON since 6.2")
+@pytest.mark.parametrize("dashes", ["-", "--"])
+@pytest.mark.parametrize("properties", ["", ',"addr":"0x3"'])
+def test_json_in_kvm_extra_of_a_q35(ganeti, place, dashes, properties):
+  """QEMU places what is in JSON last."""
+  device = '{"driver":"pcie-root-port","id":"pci.1"%s}' % properties
+  if ganeti.constants.VERSION_MINOR > 0: # which reads it as a shell does
+    device = device.replace('"', '\\"')
+  place(machine_version="q35", kvm_extra="%sdevice %s" % (dashes, device))
+
+
 @pytest.mark.parametrize("dashes", ["-", "--"])
 @pytest.mark.parametrize("nics, place", [(1, ",bus=pci.0,addr=0x1f"), (0, "")])
 def test_file_in_kvm_extra(ganeti, hvparams, dashes, nics, place):
