@@ -51,7 +51,7 @@ def path_hook(path: str) -> object:
 
   def find_spec(fullname, target=None): # type: ignore
     spec = find(fullname, target)
-    if spec is not None and fullname in EXTENDED:
+    if spec is not None and spec.loader and fullname in EXTENDED:
       execute = spec.loader.exec_module
 
       def exec_module(module): # type: ignore
@@ -108,5 +108,5 @@ def start() -> None:
     sys.path_hooks.insert(0, path_hook) # type: ignore
     # Another .pth file may have had Python look into them.
     for path in list(sys.path_importer_cache):
-      if path.endswith(_FOLDERS):
+      if isinstance(path, str) and path.endswith(_FOLDERS):
         del sys.path_importer_cache[path]

@@ -83,6 +83,34 @@ def test_folders_that_are_no_text(ganeti):
     """)
 
 
+def test_folder_of_another_program(ganeti):
+  """What is below the name of one of Ganeti's modules has no loader."""
+  folder = ganeti.site / "other/ganeti/objects"
+  folder.mkdir(parents=True)
+  (folder / "some.py").write_text("value = 1\n")
+  (folder.parent / "__init__.py").touch()
+  ganeti("""
+    import os, sysconfig
+    sys.path.insert(0, os.path.join(sysconfig.get_paths()["purelib"], "other"))
+    import ganeti.objects.some
+    assert ganeti.objects.some.value == 1
+    """)
+
+
+def test_starts_after_folders_that_are_no_text(ganeti):
+  ganeti("""
+    import pathlib
+    sys.path_hooks.pop(0)
+    import ganeti.hypervisor
+    for folder in (pathlib.Path("/x/ganeti"), b"/x/ganeti", None):
+      sys.path_importer_cache[folder] = None
+    import ganeti_virtio_rng_finder
+    ganeti_virtio_rng_finder.start()
+    import ganeti.hypervisor.hv_kvm as hv_kvm
+    assert "virtio_rng" in hv_kvm.KVMHypervisor.PARAMETERS
+    """)
+
+
 def test_starts_late(ganeti):
   """Ganeti's folders are known by then."""
   ganeti("""
