@@ -6,6 +6,7 @@
 import argparse
 import json
 import os
+import stat
 import subprocess
 import sys
 
@@ -30,7 +31,10 @@ try:
 except Exception as err:
   EXTENDED, errors = [], {"Ganeti in " + sys.executable: err}
 for name in sorted(EXTENDED):
-  __import__(name)
+  try:
+    __import__(name)
+  except ImportError as err:
+    errors[name] = err
 from ganeti import constants
 from ganeti.hypervisor import hv_kvm
 if not errors:
@@ -72,6 +76,11 @@ def _findings() -> Iterator[_Finding]:
   if in_effect is None:
     return
   node.import_ganeti()
+  from ganeti import constants
+  if (constants.LUXID_USER != "root" and
+      not os.stat(_core.__file__).st_mode & stat.S_IROTH):
+    yield _Finding("package", "only root can read %s" % _core.__file__,
+                   "install it again, with umask 022")
   # Else they would have to be restarted once more, or load nothing of ours.
   if in_effect and not node.is_native():
     yield from map(_look_at_daemon, node.DAEMONS)

@@ -119,10 +119,8 @@ def _clear(printed: List[str]) -> None:
       client.CleanupLocks()
       blocking = client.UpdateLocksWaiting(context, constants.OP_PRIO_NORMAL,
                                            request)
-      data = None
-      if not blocking:
-        data = client.LockConfig(context, False)
-      else:
+      data = None if blocking else client.LockConfig(context, False)
+      if blocking:
         owners = ", ".join(sorted(
           "job %d" % job if isinstance(job, int) else "process %d" % pid
           for job, _, pid in blocking))

@@ -65,12 +65,7 @@ def is_native() -> bool:
 
 
 def _of_cluster(read: Callable[[Any], Any], otherwise: bool) -> bool:
-  """Looks at what this node knows of its cluster.
-
-  @param read: given a L{ssconf.SimpleStore}
-  @param otherwise: what is returned if the node belongs to no cluster yet
-
-  """
+  """Reads ssconf; returns otherwise if the node belongs to no cluster yet."""
   from ganeti import errors, ssconf
   try:
     return bool(read(ssconf.SimpleStore()))

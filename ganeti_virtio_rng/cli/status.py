@@ -124,11 +124,9 @@ def _print_table(rows: List[Dict[str, Any]], unknown: str) -> None:
       note = "QEMU does not answer: %s" % row["problem"]
       generators = [{"source": "?"}]
     for generator in generators:
-      rate = "-"
-      if generator.get("max_bytes"):
-        rate = "%(max_bytes)s B/%(period)s ms" % generator
-      elif generator.get("period"):
-        rate = "unlimited"
+      rate = ("%(max_bytes)s B/%(period)s ms" % generator
+              if generator.get("max_bytes") else
+              "unlimited" if generator.get("period") else "-")
       slot = generator.get("slot")
       table.append([row["instance"], row["configured"] or unknown,
                     generator["source"], rate, generator.get("id") or "-",

@@ -49,13 +49,7 @@ def _definition() -> Any:
 
 def _cell(info: Any, hypervisor: str, os_name: str,
           custom: "List[Any]") -> "List[Any]":
-  """Makes an instance's cell of L{FIELD}.
-
-  @param info: what the cluster has
-  @param custom: status and value of the instance's own parameters
-  @return: status and value
-
-  """
+  """Returns status and value of L{FIELD}; custom: those of custom_hvparams."""
   (status, params) = custom
   if params is None:
     return [status, None]

@@ -56,6 +56,16 @@ def upgraded(node):
   restart(node)
 
 
+@contextlib.contextmanager
+def unreadable(node):
+  """Jobs are another user's."""
+  node.run("chmod o-r %s/_core.abi3.so" % PACKAGE)
+  try:
+    yield
+  finally:
+    node.run("chmod o+r %s/_core.abi3.so" % PACKAGE)
+
+
 def without(node, word, path=QEMU):
   return replaced(node, path, "sed s/%s/%s/g" % (word, word.upper()))
 
@@ -137,8 +147,14 @@ def without_certificate(node):
    " /usr/bin/python3: ImportError: "),
   (lambda node: missing(node, SITE + "/ganeti_virtio_rng_finder.py"),
    "No module named 'ganeti_virtio_rng_finder'; install the package again"),
-  (lambda node: missing(node, "/etc/ganeti/share/ganeti/luxi.py"),
+  (lambda node: missing(node, "/etc/ganeti/share/ganeti/constants.py"),
    "Ganeti: ERROR: its modules can't be loaded: "),
+  (lambda node: missing(node,
+                        "/etc/ganeti/share/ganeti/cmdlib/cluster/verify.py"),
+   "knows virtio_rng, but can't extend ganeti.cmdlib.cluster.verify:"
+   " ModuleNotFoundError: "),
+  (unreadable, "package: ERROR: only root can read %s/_core.abi3.so; install it"
+   " again, with umask 022" % PACKAGE),
   ])
 def test_problem(cluster, state, problem):
   node = cluster.nodes[1]
