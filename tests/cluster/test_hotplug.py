@@ -101,7 +101,6 @@ def test_guest_that_was_never_seeded(cluster, add, never_seeded):
     expect(web1, "/dev/random")
 
 
-@pytest.mark.each_release
 def test_answers(cluster, add):
   """Plugging in only: what is there stays as it is until the next start."""
   web1 = add("web1.lab.test", OFF)
@@ -217,7 +216,6 @@ def test_kvm_extra(cluster, add):
   assert runtime(web1) == before
 
 
-@pytest.mark.each_release
 def test_next_to_other_devices(cluster, add):
   """NICs and disks before, between and after, until the bus is full."""
   slot = 24

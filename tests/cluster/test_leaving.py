@@ -96,7 +96,6 @@ gnt-instance modify -H virtio_rng=off web1.lab.test
 """
 
 
-@pytest.mark.each_release
 def test_clear(cluster, with_values, add, candidate):
   """In one write, and what it prints is the way back."""
   add("web2.lab.test", start=False)
@@ -123,7 +122,6 @@ def test_clear(cluster, with_values, add, candidate):
   assert essence(cluster.configuration) == essence(before)
 
 
-@pytest.mark.each_release
 def test_clear_of_instances(cluster, add):
   """Jobs that change the cluster meanwhile have what is current."""
   web1 = add("web1.lab.test", "-H kvm:virtio_rng=off", start=False)

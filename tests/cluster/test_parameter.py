@@ -14,7 +14,6 @@ from lab.expectations import expect
 from lab.expectations import values
 
 
-@pytest.mark.each_release
 def test_default_of_a_new_cluster(bare_cluster, deb):
   cluster = bare_cluster(nodes=0)
   cluster.start_node(deb)

@@ -71,7 +71,6 @@ def test_ejected_by_the_guest(cluster, add, reads):
 BACKEND = pathlib.Path(__file__).with_name("vhost_user_backend.py")
 
 
-@pytest.mark.each_release
 @pytest.mark.not_on("bullseye", reason="QEMU 5.2 has no vhost-user-rng-pci")
 def test_generators_of_kvm_extra(cluster, add):
   """Without an object, in another process, with odd names, and several."""
