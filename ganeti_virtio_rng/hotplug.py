@@ -153,7 +153,7 @@ def _without_ours(runtime: Any) -> "List[str]":
   pair = kvm_cmd[-4:]
   if (pair[::2] == ["-object", "-device"] and
       pair[1].startswith("rng-random,filename=/dev/") and
-      pair[3].startswith("virtio-rng-pci,") and
+      pair[3].startswith(("virtio-rng-pci,", "{")) and
       not running.is_in_kvm_extra(read_options(pair)[0][1]["id"], hvparams)):
     return list(kvm_cmd[:-4])
   return list(kvm_cmd)

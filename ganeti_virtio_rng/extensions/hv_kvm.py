@@ -116,8 +116,9 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
   from ganeti_virtio_rng import placement
   options = read_options(kvm_cmd)
   devices = nics + [disk[0] for disk in disks]
-  if not placement.has_pci_0(options, devices):
-    # QEMU places it, devices in JSON last.
+  # QEMU adds devices in JSON last, such as a bridge that is called as the bus.
+  plain = ["" if str(word).startswith("{") else word for word in kvm_cmd]
+  if not placement.has_pci_0(read_options(plain), devices):
     if "-device {" in " ".join(map(str, kvm_cmd)):
       device = dict(read_options(argv))["device"]
       argv[3] = json.dumps({**device, "max-bytes": MAX_BYTES, "period": PERIOD})

@@ -238,10 +238,12 @@ def test_json_in_kvm_extra(ganeti, build, place, device, slot):
 
 @pytest.mark.not_on("bullseye", reason="QEMU takes JSON since 6.2")
 @pytest.mark.parametrize("dashes", ["-", "--"])
-@pytest.mark.parametrize("properties", ["", ',"addr":"0x3"'])
+@pytest.mark.parametrize("properties", [
+  '"pcie-root-port","id":"pci.1"', '"pcie-root-port","id":"pci.1","addr":"0x3"',
+  '"pcie-pci-bridge","id":"pci.0"'])
 def test_json_in_kvm_extra_of_a_q35(ganeti, place, dashes, properties):
   """QEMU places what is in JSON last."""
-  device = '{"driver":"pcie-root-port","id":"pci.1"%s}' % properties
+  device = '{"driver":%s}' % properties
   if ganeti.constants.VERSION_MINOR > 0: # which reads it as a shell does
     device = device.replace('"', '\\"')
   place(machine_version="q35", kvm_extra="%sdevice %s" % (dashes, device))
