@@ -77,10 +77,10 @@ def _findings() -> Iterator[_Finding]:
     return
   node.import_ganeti()
   from ganeti import constants
-  if (constants.LUXID_USER != "root" and
+  if (constants.LUXID_USER != "root" and not node.is_native() and
       not os.stat(_core.__file__).st_mode & stat.S_IROTH):
     yield _Finding("package", "only root can read %s" % _core.__file__,
-                   "install it again, with umask 022")
+                   "remove it and install it again, with umask 022")
   # Else they would have to be restarted once more, or load nothing of ours.
   if in_effect and not node.is_native():
     yield from map(_look_at_daemon, node.DAEMONS)

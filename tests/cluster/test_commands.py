@@ -153,8 +153,8 @@ def without_certificate(node):
                         "/etc/ganeti/share/ganeti/cmdlib/cluster/verify.py"),
    "knows virtio_rng, but can't extend ganeti.cmdlib.cluster.verify:"
    " ModuleNotFoundError: "),
-  (unreadable, "package: ERROR: only root can read %s/_core.abi3.so; install it"
-   " again, with umask 022" % PACKAGE),
+  (unreadable, "package: ERROR: only root can read %s/_core.abi3.so; remove it"
+   " and install it again, with umask 022" % PACKAGE),
   ])
 def test_problem(cluster, state, problem):
   node = cluster.nodes[1]

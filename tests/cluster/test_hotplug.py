@@ -101,6 +101,7 @@ def test_guest_that_was_never_seeded(cluster, add, never_seeded):
     expect(web1, "/dev/random")
 
 
+@pytest.mark.each_release
 def test_answers(cluster, add):
   """Plugging in only: what is there stays as it is until the next start."""
   web1 = add("web1.lab.test", OFF)
