@@ -314,6 +314,17 @@ def test_runtime_of_an_older_ganeti(plug, path, saved):
   assert plugged(qemu, saved)
 
 
+@pytest.mark.parametrize("device", [PAIR[3], json.dumps(DEVICE)],
+                         ids=["text", "JSON"])
+def test_pair_of_a_device_that_was_ejected(plug, path, saved, device):
+  """The runtime still has it, as it was started."""
+  qemu = QEMU(path)
+  (kvm_cmd, *others) = json.loads(saved.read_text())
+  saved.write_text(json.dumps([kvm_cmd + PAIR[:3] + [device]] + others))
+  assert plug() == ""
+  assert plugged(qemu, saved)
+
+
 def test_value_that_somebody_edited(ganeti, hvparams, plug, path):
   QEMU(path)
   hvparams["virtio_rng"] = "foo"
