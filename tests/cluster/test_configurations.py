@@ -53,6 +53,7 @@ def test_confined(add, hvparams):
   expect(web1, "/dev/random")
 
 
+@pytest.mark.each_release
 def test_nothing_moves(add):
   """With all that Ganeti adds to the bus, in the slots of Ganeti 2.x."""
   web1 = add("web1.lab.test", "%s --net 1:mode=bridged,link=br0 -t file"
@@ -181,6 +182,7 @@ def test_our_id_in_kvm_extra(add):
   assert web1.guest.run(CURRENT) == "virtio_rng.0\n"
 
 
+@pytest.mark.each_release
 def test_hotplug_until_the_bus_is_full(add):
   """Where all slots below the reservation are taken, the device has the last
   one; the error is QEMU's, and all goes on.

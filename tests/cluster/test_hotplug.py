@@ -217,6 +217,7 @@ def test_kvm_extra(cluster, add):
   assert runtime(web1) == before
 
 
+@pytest.mark.each_release
 def test_next_to_other_devices(cluster, add):
   """NICs and disks before, between and after, until the bus is full."""
   slot = 24
