@@ -4,7 +4,6 @@
 """What pyproject.toml can't say: the limited API, and where the finder goes."""
 
 import os
-import sys
 import sysconfig
 
 from setuptools import Extension

@@ -3,6 +3,6 @@
 
 """What the package buys and what it costs, measured.
 
-Each room measures one thing and makes lines of the table of it.
+Each module measures one thing and makes lines of the table of it.
 
 """

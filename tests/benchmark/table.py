@@ -109,7 +109,7 @@ def machine():
     model = re.search(r"^model name\s*: (.*)", cpuinfo.read(), re.M)
   with open("/etc/debian_version") as version:
     debian = version.read().strip()
-  return ("%s, on %d cores of %s, Debian %s, Linux %s, QEMU without KVM" %
+  return ("%s, on %d cores of %s, Debian %s, Linux %s, no KVM" %
           (datetime.date.today().strftime("%d %B %Y").lstrip("0"),
            os.cpu_count(), model.group(1) if model else os.uname().machine,
            debian, ".".join(os.uname().release.split(".")[:2])))

@@ -3,7 +3,6 @@
 
 """Guests that want all, and a user without rights on the node."""
 
-import os
 import pathlib
 import subprocess
 
@@ -16,7 +15,7 @@ from lab.expectations import values
 from lab.expectations import wait_for
 
 #: How long guests draw
-SECONDS = float(os.environ.get("HOSTILE_SECONDS", "10"))
+SECONDS = 10
 
 #: What a guest may draw, in bytes per second
 RATE = 1024

@@ -29,7 +29,7 @@ def test_story(bare_cluster, deb):
   def expect_as_before():
     assert essence(cluster.configuration) == before
 
-  # as the README says
+  # install
   path = cluster.master.copy(deb)
   cluster.run("gnt-cluster copyfile %s" % path)
   cluster.run("gnt-cluster command dpkg -i %s" % path)

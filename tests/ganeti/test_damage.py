@@ -26,7 +26,9 @@ PACKAGE = pathlib.Path(__file__).parents[2] / "ganeti_virtio_rng"
 
 #: Ganeti's modules: those without which there is no parameter, and the others
 REQUIRED = ["ganeti.constants", "ganeti.hypervisor.hv_kvm", "ganeti.objects"]
-OTHERS = ["ganeti.luxi", "ganeti.rpc.node", "ganeti.cmdlib.common"]
+OTHERS = ["ganeti.luxi", "ganeti.rpc.node", "ganeti.cmdlib.common",
+          "ganeti.cmdlib.cluster.verify", "ganeti.cmdlib.instance_set_params",
+          "ganeti.server.noded"]
 
 #: File: what Ganeti is without it. With "all", it has the parameter; with
 #: "none", it only tolerates it; else what is missing is an extension.
@@ -39,8 +41,12 @@ FILES = {
   "ganeti_virtio_rng/extensions/hv_kvm.py": "none",
   "ganeti_virtio_rng/extensions/wrapping.py": "none",
   "ganeti_virtio_rng/extensions/common.py": "ganeti.cmdlib.common",
+  "ganeti_virtio_rng/extensions/instance_set_params.py":
+    "ganeti.cmdlib.instance_set_params",
   "ganeti_virtio_rng/extensions/luxi.py": "ganeti.luxi",
   "ganeti_virtio_rng/extensions/node.py": "ganeti.rpc.node",
+  "ganeti_virtio_rng/extensions/noded.py": "ganeti.server.noded",
+  "ganeti_virtio_rng/extensions/verify.py": "ganeti.cmdlib.cluster.verify",
   "ganeti_virtio_rng/hotplug.py": "all",
   "ganeti_virtio_rng/placement.py": "all",
   "ganeti_virtio_rng/running.py": "all",

@@ -4,8 +4,8 @@
 """All lines of the extensions and of site/ run in the ganeti and unit tiers.
 
 Tests of both run once more for this, on a copy of the tree, and only so many
-as it takes. The other modules are the command's: they need a real cluster, and
-have it in tests/cluster.
+as it takes. Not measured are the command, which takes a cluster, and hotplug,
+placement and running, which take QEMU.
 
 """
 
