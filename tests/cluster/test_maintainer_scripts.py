@@ -166,8 +166,13 @@ def test_default_of_0_1(node):
 def test_forced_removal(node, deb):
   """By preseeding, once; by answering; not by a debconf that is broken."""
   cluster = node.cluster
+  # for a removal that does not ask
+  node.run("echo %s true | debconf-set-selections" % QUESTION)
+  assert unusual(node.run(REMOVE)) == []
+  node.install(deb)
   cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
   result = node.run(REMOVE, check=False)
+  assert result.returncode == 1
   command = re.search("echo ganeti-virtio-rng .*true [|]\n.*", result.stderr)
   node.run(command.group())
   assert unusual(node.run(REMOVE)) == []
@@ -202,6 +207,10 @@ def test_removal_from_another_node(bare_cluster, deb):
     node.install(deb)
   cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
   assert unusual(cluster.nodes[1].run(REMOVE)) == []
+  # and that of a Ganeti that nothing leads to
+  cluster.run("mv /usr/sbin/gnt-cluster /usr/share/ganeti/default /root")
+  assert "Whether values of virtio_rng are set can't be told:" in unusual(
+    cluster.run(REMOVE))
 
 
 @pytest.mark.parametrize("removes", [False, True], ids=["install", "remove"])

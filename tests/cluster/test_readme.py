@@ -39,7 +39,8 @@ def test_steps(bare_cluster, deb):
   cluster = bare_cluster(nodes=2)
   cluster.run("cp %s /root" % cluster.master.copy(deb))
   others = cluster.add_instance("web2.lab.test", guest=False)
-  one = cluster.add_instance("web1.lab.test", node=cluster.nodes[1])
+  one = cluster.add_instance("web1.lab.test", node=cluster.nodes[1],
+                             guest=False)
   complaints = verify(cluster)
   (look, copy, close, canary, everywhere, plug, begin) = blocks("install")
 
