@@ -55,8 +55,9 @@ def has_pci_0(options: _Options, devices: "List[Any]") -> bool:
   machine = ([""] + [properties["type"] for option, properties in options
                      if option == "machine" and "type" in properties])[-1]
   if "q35" in machine: # its own bus has another name
-    return any(option == "device" and properties.get("id") == _BUS
-               for option, properties in options)
+    return any(properties.get("id") == _BUS and
+               "bridge" in str(properties.get("driver"))
+               for _, properties in options)
   # Not of a disk as IDE's, which Ganeti gives an address all the same
   if any(device.hvinfo.get("bus") == _BUS and device.hvinfo["driver"]
          not in constants.HT_KVM_VALID_DISK_TYPES for device in devices):
@@ -103,7 +104,7 @@ def _has_default_graphics(options: _Options) -> bool:
   for option, properties in options:
     driver = str(properties.get("driver", ""))
     if option == "vga":
-      model = str(properties.get("model"))
+      model = str(properties.get("model")).split(",")[0]
     elif option == "device" and driver != "secondary-vga":
       replaced |= "-vga" in driver or driver in ("VGA", "vmware-svga")
   return model != "none" if model else not replaced

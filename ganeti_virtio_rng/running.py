@@ -3,8 +3,7 @@
 
 """Asks a running QEMU which random number generators it has.
 
-Its command line does not tell: devices are plugged later, and a guest may eject
-one.
+Its command line can't tell: devices are plugged later, guests may eject one.
 
 """
 

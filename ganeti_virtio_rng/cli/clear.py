@@ -1,9 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The command clear: takes every value of virtio_rng out of the configuration.
-
-"""
+"""The command clear: takes all values out of the configuration."""
 
 import argparse
 import json

@@ -119,6 +119,9 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
   # QEMU adds devices in JSON last, such as a bridge that is called as the bus.
   plain = ["" if str(word).startswith("{") else word for word in kvm_cmd]
   if not placement.has_pci_0(read_options(plain), devices):
+    drivers = [properties.get("driver") for _, properties in options]
+    if "pxb-pcie" in drivers or "pxb-cxl" in drivers:
+      argv[3] += ",bus=pcie.0" # QEMU would try the newest, which takes bridges
     if "-device {" in " ".join(map(str, kvm_cmd)):
       device = dict(read_options(argv))["device"]
       argv[3] = json.dumps({**device, "max-bytes": MAX_BYTES, "period": PERIOD})

@@ -249,6 +249,28 @@ def test_json_in_kvm_extra_of_a_q35(ganeti, place, dashes, properties):
   place(machine_version="q35", kvm_extra="%sdevice %s" % (dashes, device))
 
 
+@pytest.mark.parametrize("kvm_extra", [
+  "-device pxb-pcie,id=p,bus_nr=8", "-device pxb-pcie,id=pci.0,bus_nr=8",
+  "-device pcie-root-port,id=pci.0", "-device pxb-pcie,id=p,bus_nr=8 -device"
+  " pcie-root-port,id=r,bus=p,chassis=3,addr=0"])
+def test_other_buses_in_kvm_extra_of_a_q35(place, kvm_extra):
+  """QEMU places other devices on the newest root bus, which takes only bridges.
+
+  """
+  place(machine_version="q35", kvm_extra=kvm_extra)
+
+
+@pytest.mark.not_on("bullseye", reason="QEMU takes JSON since 6.2")
+def test_expander_in_kvm_extra_in_json(ganeti, place):
+  test_json_in_kvm_extra_of_a_q35(ganeti, place, "-",
+                                  '"pxb-pcie","id":"p","bus_nr":8')
+
+
+def test_graphics_with_an_option(place):
+  assert place(vga="none,retrace=dumb",
+               kvm_extra=" ".join(8 * ["-device virtio-serial"])) == SLOT
+
+
 @pytest.mark.parametrize("dashes", ["-", "--"])
 @pytest.mark.parametrize("nics, place", [(1, ",bus=pci.0,addr=0x1f"), (0, "")])
 def test_file_in_kvm_extra(ganeti, hvparams, dashes, nics, place):
