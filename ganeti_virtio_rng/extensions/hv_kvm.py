@@ -3,7 +3,6 @@
 
 """Extends ganeti.hypervisor.hv_kvm: checks the parameter, adds the device."""
 
-import json
 import logging
 import os
 import time
@@ -123,6 +122,7 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
     if "pxb-pcie" in drivers or "pxb-cxl" in drivers:
       argv[3] += ",bus=pcie.0" # QEMU would try the newest, which takes bridges
     if "-device {" in " ".join(map(str, kvm_cmd)):
+      import json # which Ganeti itself does not import
       device = dict(read_options(argv))["device"]
       argv[3] = json.dumps({**device, "max-bytes": MAX_BYTES, "period": PERIOD})
     return argv

@@ -95,6 +95,7 @@ def test_other_programs_load_nothing(cluster):
 
 
 @pytest.mark.long
+@pytest.mark.each_release
 def test_costs_programs_little(release, deb, progress):
   """Ganeti's own, too, counted in instructions."""
   rack = Rack()
