@@ -81,7 +81,7 @@ def _findings() -> Iterator[_Finding]:
       not os.stat(_core.__file__).st_mode & stat.S_IROTH):
     yield _Finding("package", "only root can read %s" % _core.__file__,
                    "remove it and install it again, with umask 022")
-  # Where Ganeti does not know it, or by itself, no restart would mend that.
+  # Where Ganeti does not know it, or has it itself, a restart mends nothing.
   if in_effect and not node.is_native():
     yield from map(_look_at_daemon, node.DAEMONS)
   if not node.has_kvm():

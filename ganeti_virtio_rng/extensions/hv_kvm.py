@@ -120,9 +120,9 @@ def _arguments(instance: Any, runtime: Any) -> "List[str]":
   if not placement.has_pci_0(read_options(plain), devices):
     drivers = [properties.get("driver") for _, properties in options]
     if "pxb-pcie" in drivers or "pxb-cxl" in drivers:
-      argv[3] += ",bus=pcie.0" # QEMU would try the newest, which takes bridges
+      argv[3] += ",bus=pcie.0" # the newest, QEMU's choice, takes only bridges
     if "-device {" in " ".join(map(str, kvm_cmd)):
-      import json # which Ganeti itself does not import
+      import json # which Ganeti 3.0 does not import
       device = dict(read_options(argv))["device"]
       argv[3] = json.dumps({**device, "max-bytes": MAX_BYTES, "period": PERIOD})
     return argv

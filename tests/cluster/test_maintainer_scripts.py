@@ -201,7 +201,9 @@ def test_forced_removal(node, deb):
 
 
 def test_removal_from_another_node(bare_cluster, deb):
-  """Only a master's configuration matters."""
+  """Only a master's configuration matters. If it can't be read, that is said.
+
+  """
   cluster = bare_cluster(nodes=2)
   for node in cluster.nodes:
     node.install(deb)

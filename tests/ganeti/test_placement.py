@@ -246,7 +246,8 @@ def test_json_in_kvm_extra_of_a_q35(ganeti, place, dashes, properties):
   device = '{"driver":%s}' % properties
   if ganeti.constants.VERSION_MINOR > 0: # which reads it as a shell does
     device = device.replace('"', '\\"')
-  place(machine_version="q35", kvm_extra="%sdevice %s" % (dashes, device))
+  assert place(machine_version="q35",
+               kvm_extra="%sdevice %s" % (dashes, device)) is not None
 
 
 @pytest.mark.parametrize("kvm_extra", [
@@ -257,7 +258,7 @@ def test_other_buses_in_kvm_extra_of_a_q35(place, kvm_extra):
   """QEMU places other devices on the newest root bus, which takes only bridges.
 
   """
-  place(machine_version="q35", kvm_extra=kvm_extra)
+  assert place(machine_version="q35", kvm_extra=kvm_extra) is not None
 
 
 @pytest.mark.not_on("bullseye", reason="QEMU takes JSON since 6.2")
