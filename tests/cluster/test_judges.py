@@ -44,7 +44,6 @@ DEFAULTS = ("ganeti.hypervisor_unittest.py",
             "FAIL: test (__main__.TestParameters)") # Python before 3.11
 
 
-@pytest.mark.each_release
 def test_unit_tests_of_ganeti(release, deb, progress):
   """They give the same result with the package as without, but for one."""
   rack = Rack()

@@ -94,8 +94,23 @@ def test_other_programs_load_nothing(cluster):
     "ganeti_virtio_rng_finder"]
 
 
-@pytest.mark.long
 @pytest.mark.each_release
+def test_ganeti_loads_nothing_else(cluster):
+  """None of Python's own modules, which might take more than ours.
+
+  """
+  def load(prepare=""):
+    return set(cluster.master.run(
+      "cd /etc/ganeti/share && python3 -c 'import sys; %s"
+      " import ganeti.hypervisor.hv_kvm; print(*sys.modules)'" % prepare
+      ).stdout.split())
+
+  more = load() - load("del sys.path_hooks[0];")
+  assert "ganeti_virtio_rng.extensions.hv_kvm" in more
+  assert [name for name in more if "ganeti_virtio_rng" not in name] == []
+
+
+@pytest.mark.long
 def test_costs_programs_little(release, deb, progress):
   """Ganeti's own, too, counted in instructions."""
   rack = Rack()
