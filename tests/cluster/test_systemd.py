@@ -84,7 +84,8 @@ def test_daemons_and_instances(node, deb, units):
 
   install = "dpkg -i %s" % node.copy(deb)
   remove = "DEBIAN_FRONTEND=noninteractive dpkg -r ganeti-virtio-rng"
-  for command in (install, "systemctl restart ganeti.service", remove, install):
+  for command in (install, "systemctl restart ganeti.service", install, remove,
+                  install):
     restarts(command)
     if command in (install, remove):
       for daemon in daemons(node):
