@@ -40,8 +40,8 @@ def test_steps(bare_cluster, deb):
   cluster = bare_cluster(nodes=2)
   cluster.run("cp %s /root" % cluster.master.copy(deb))
   others = cluster.add_instance("web2.lab.test", guest=False)
-  one = cluster.add_instance("web1.lab.test", node=cluster.nodes[1],
-                             guest=False)
+  # With a guest, as Ganeti would wait two minutes for another one's shutdown
+  one = cluster.add_instance("web1.lab.test", node=cluster.nodes[1])
   complaints = verify(cluster)
   (look, copy, close, canary, everywhere, plug, begin) = blocks("install")
 
