@@ -22,8 +22,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ganeti_virtio_rng/site"),
 
 def pytest_addoption(parser):
   parser.addoption("--full", action="store_true", help="run every test on every"
-                   " release, where by default most run on one of two, and those"
-                   " of many instances on none")
+                   " release, where by default most run on one of two, those of"
+                   " many instances on none, and those of many steps on some")
   parser.addoption("--keep", action="store_true", help="when a test fails that"
                    " has a cluster, open a shell there; it takes -n0")
 
@@ -32,6 +32,15 @@ def pytest_configure(config):
   if config.option.keep and getattr(config.option, "numprocesses", None):
     raise pytest.UsageError("--keep takes -n0: pytest-xdist's processes have no"
                             " terminal")
+
+
+@pytest.fixture
+def some(request):
+  """A function that leaves out two of three items of a list, but with --full.
+
+  """
+  full = request.config.option.full
+  return lambda items: items if full else items[::3]
 
 
 def _releases(config):

@@ -51,7 +51,7 @@ def test_refused(cluster, add):
         assert result.returncode == 1
         assert error in result.stderr
         assert node.name in result.stderr and master.name not in result.stderr
-      assert there.running is False
+  assert there.running is False
 
   with replaced(node, "true"):
     verify = [line for line in cluster.run("gnt-cluster verify", check=False

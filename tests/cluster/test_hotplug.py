@@ -104,7 +104,7 @@ def test_guest_that_was_never_seeded(cluster, add, never_seeded):
 @pytest.mark.each_release
 def test_answers(cluster, add):
   """Plugging in only: what is there stays as it is until the next start."""
-  web1 = add("web1.lab.test", OFF)
+  web1 = add("web1.lab.test", OFF, guest=False)
   started = web1.argv()
   assert "virtio_rng=off takes effect at the instance's next start" in (
     plug(web1, "off", ""))
@@ -217,7 +217,6 @@ def test_kvm_extra(cluster, add):
   assert runtime(web1) == before
 
 
-@pytest.mark.each_release
 def test_next_to_other_devices(cluster, add):
   """NICs and disks before, between and after, until the bus is full."""
   slot = 24

@@ -1,7 +1,7 @@
 # Copyright (C) 2026 the ganeti-virtio-rng authors
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""One installs it, uses it, and removes it like any other package."""
+"""What was set is cleared before one leaves, in one write."""
 
 import json
 import signal
@@ -10,72 +10,9 @@ import pytest
 
 from lab.expectations import cluster_parameter
 from lab.expectations import essence
-from lab.expectations import expect
 from lab.expectations import replaced
 from lab.expectations import values
-from lab.expectations import verify
 from lab.expectations import wait_for
-
-
-@pytest.mark.long
-def test_story(bare_cluster, deb):
-  """Nobody sets a value: there is nothing to clean up."""
-  cluster = bare_cluster(nodes=2)
-  web1 = cluster.add_instance("web1.lab.test", start=False)
-  web2 = cluster.add_instance("web2.lab.test", start=False, guest=False)
-  complaints = verify(cluster)
-  before = essence(cluster.configuration)
-
-  def expect_as_before():
-    assert essence(cluster.configuration) == before
-
-  # install
-  path = cluster.master.copy(deb)
-  cluster.run("gnt-cluster copyfile %s" % path)
-  cluster.run("gnt-cluster command dpkg -i %s" % path)
-  output = cluster.run("gnt-cluster command ganeti-virtio-rng check").stdout
-  assert output.count("return code = 0") == 2
-
-  web1.start()
-  expect(web1, "/dev/random")
-  assert "virtio_rng: random" in cluster.run("gnt-cluster info").stdout
-  assert "virtio_rng: default (random)" in cluster.run(
-    "gnt-instance info web1.lab.test").stdout
-  assert cluster.run("gnt-instance list --no-headers --separator=' '"
-                     " -o name,hv/virtio_rng").stdout == (
-                       "web1.lab.test random\nweb2.lab.test random\n")
-  assert verify(cluster) == complaints
-  cluster.run("gnt-cluster modify -H kvm:acpi=true")
-  for change in ("urandom", "default"):
-    web2.modify("-H virtio_rng=%s" % change)
-  cluster.run("gnt-cluster redist-conf")
-  expect_as_before()
-  (master, other) = [node.run("cat /var/lib/dpkg/info/ganeti-virtio-rng.list"
-                              ).stdout.split() for node in cluster.nodes]
-  assert master == other
-
-  # leave
-  pid = web1.pid
-  output = cluster.run("gnt-cluster command dpkg --purge ganeti-virtio-rng"
-                       ).stdout
-  assert output.count("return code = 0") == 2
-  for node in cluster.nodes:
-    assert node.run("find /var/lib /etc /usr -name '*virtio[-_]rng*'"
-                    " -path '*ganeti*'").stdout == ""
-  assert web1.pid == pid
-  assert verify(cluster) == complaints
-  result = cluster.run("gnt-cluster modify -H kvm:virtio_rng=off", check=False)
-  assert "Unknown parameter 'virtio_rng'" in result.stderr
-  cluster.run("gnt-cluster modify -H kvm:acpi=true")
-  web2.modify("-H acpi=true")
-  web2.modify("-H acpi=default")
-  expect_as_before()
-  web1.migrate()
-  expect(web1, "/dev/random")
-  web1.reboot("hard")
-  expect(web1, None)
-  web2.start()
-  expect(web2, None)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from lab.expectations import reads
 from lab.expectations import wait_for
 
 
-@pytest.mark.each_release
 def test_live_migration(cluster, add):
   """There and back, while the guest reads and its owner changes his mind."""
   web1 = add("web1.lab.test", node=cluster.nodes[1])
@@ -139,7 +138,6 @@ def test_file_storage(cluster, add):
   expect(web1, "/dev/urandom")
 
 
-@pytest.mark.each_release
 def test_hotplug(cluster, add):
   """Devices come and go before and after a migration."""
   web1 = add("web1.lab.test", "-t sharedfile -s 16M", node=cluster.nodes[1])

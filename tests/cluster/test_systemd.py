@@ -47,7 +47,9 @@ def node(bare_cluster, monkeypatch):
 
 @pytest.mark.not_on("bullseye", "bookworm", "bookworm-backports",
                     reason="Its base has no systemd")
-@pytest.mark.parametrize("units", [False, True], ids=["Debian's", "Ganeti's"])
+@pytest.mark.parametrize("units", [
+  pytest.param(False, id="Debian's"),
+  pytest.param(True, id="Ganeti's", marks=pytest.mark.full)])
 def test_daemons_and_instances(node, deb, units):
   """Daemons are restarted out of the control group of whoever called dpkg, and
   what runs goes on.

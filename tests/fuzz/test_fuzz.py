@@ -13,6 +13,6 @@ RUN = pathlib.Path(__file__).with_name("run")
 
 @pytest.mark.parametrize("target", ["read", "build"])
 def test_fuzz(target):
-  result = subprocess.run([str(RUN), "10", target], check=False, text=True,
+  result = subprocess.run([str(RUN), "5", target], check=False, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
   assert result.returncode == 0, result.stdout

@@ -324,7 +324,7 @@ def takes_json(qemu):
                     " duplicate")
 @hypothesis.given(st.data())
 @hypothesis.settings( # without shrinking, which takes minutes
-  max_examples=200, deadline=None, phases=[hypothesis.Phase.generate],
+  max_examples=100, deadline=None, phases=[hypothesis.Phase.generate],
   suppress_health_check=list(hypothesis.HealthCheck))
 def test_any_command_line(qemu, takes_json, data):
   """And the device that is added has an id that is free."""

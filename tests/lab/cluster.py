@@ -25,7 +25,7 @@ _HOSTS = dict({"node%d.lab.test" % i: "10.77.0.%d" % i for i in range(1, 4)},
 #: Boots the guest that comes with the node base. The generator of its kernel
 #: must trust nothing that would hide what a virtio RNG does. The kernel's tests
 #: of its own ciphers would take a fifth of the time, and making its locks those
-#: of one processor a tenth; that of the timer fails where the host is slow.
+#: of one processor a tenth; its test of the timer fails where the host is slow.
 _HVPARAMS = ",".join([
   "kvm_flag=disabled", "kvm_path=/usr/bin/qemu-system-x86_64",
   "kernel_path=/boot/vmlinux", "initrd_path=/boot/initrd.img",
