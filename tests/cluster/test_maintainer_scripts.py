@@ -356,12 +356,20 @@ def old_deb(tmp_path_factory):
   return next(tree.glob("build/package/ganeti-virtio-rng_*.deb"))
 
 
-def test_removal_of_a_damaged_package(bare_cluster, deb):
-  """Whether there are values can't be told, which is said."""
-  cluster = bare_cluster()
-  node = cluster.master
+def test_removal_of_a_damaged_package(node, deb):
+  """It can't tell whose values are set; whether there are some is seen."""
+  damage = "echo 1/0 > %s/cli/clear.py" % PACKAGE
+  node.run("gnt-cluster modify -H kvm:virtio_rng=off")
+  node.run(damage)
+  result = node.run(REMOVE, check=False)
+  assert result.returncode == 1
+  assert ("The package is damaged, install it again first:\n"
+          "ZeroDivisionError: division by zero\n") in result.stderr
+  node.run("gnt-cluster modify -H kvm:acpi=true")
+
   node.install(deb)
-  node.run("echo 1/0 > %s/cli/clear.py" % PACKAGE)
+  node.run("ganeti-virtio-rng clear --yes")
+  node.run(damage)
   result = node.run("dpkg -r ganeti-virtio-rng")
   assert "Whether values of virtio_rng are set can't be told" in result.stderr
   assert "ZeroDivisionError" in result.stderr
