@@ -35,6 +35,7 @@ def blocks(title):
 
 
 @pytest.mark.long
+@pytest.mark.each_release # it has other options for each
 def test_by_readme(bare_cluster, deb):
   cluster = bare_cluster(nodes=2)
   cluster.run("cp %s /root" % cluster.master.copy(deb))
