@@ -39,8 +39,9 @@ from ganeti import constants
 from ganeti.hypervisor import hv_kvm
 if not errors:
   try:
-    from ganeti_virtio_rng import hotplug, placement, running # loaded late
-    (hotplug.plug, placement.find_slot, running.kvm_extra)
+    import ganeti_virtio_rng_fallback as fallback # loaded late, as are
+    from ganeti_virtio_rng import hotplug, placement, running
+    (fallback.extend, hotplug.plug, placement.find_slot, running.kvm_extra)
   except Exception as err:
     errors["ganeti.hypervisor.hv_kvm"] = err
 json.dump({
@@ -111,8 +112,7 @@ def _look_at_ganeti() -> Tuple[_Finding, Optional[bool]]:
                      "install Ganeti"), None)
 
   answer = json.loads(result.stdout)
-  in_effect = answer["in_effect"]
-  errors = "; ".join(answer["errors"])
+  (in_effect, errors) = (answer["in_effect"], "; ".join(answer["errors"]))
   if in_effect:
     text = "knows %s, but " if errors else "knows %s"
   elif errors:

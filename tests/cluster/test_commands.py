@@ -139,6 +139,9 @@ def without_certificate(node):
   (lambda node: replaced(node, PACKAGE + "/running.py", "true"),
    "knows virtio_rng, but can't extend ganeti.hypervisor.hv_kvm:"
    " AttributeError: "),
+  (lambda node: replaced(node, SITE + "/ganeti_virtio_rng_fallback.py", "true"),
+   "knows virtio_rng, but can't extend ganeti.hypervisor.hv_kvm:"
+   " AttributeError: "),
   (lambda node: missing(node, SITE + "/ganeti_virtio_rng_startup.pth"),
    "does not know virtio_rng: Python does not start the package; install the"
    " package again"),
