@@ -223,6 +223,13 @@ def test_removal_from_another_node(bare_cluster, deb):
     node.install(deb)
   cluster.run("gnt-cluster modify -H kvm:virtio_rng=off")
   assert unusual(cluster.nodes[1].run(REMOVE)) == []
+  # also where that can't be told
+  cluster.run("gnt-node modify -C yes %s" % cluster.nodes[1].name)
+  cluster.nodes[1].install(deb)
+  cluster.nodes[1].run(": > /usr/sbin/ganeti-virtio-rng")
+  assert unusual(cluster.nodes[1].run(REMOVE)) == [
+    "Whether values of virtio_rng are set can't be told:",
+    "The command says nothing."]
   # and that of a Ganeti that nothing leads to
   cluster.run("mv /usr/sbin/gnt-cluster /usr/share/ganeti/default /root")
   assert "Whether values of virtio_rng are set can't be told:" in unusual(
@@ -370,15 +377,16 @@ def cut(word):
 def test_removal_of_a_damaged_package(node, deb, damage, reason):
   """It can't tell whose values are set, but whether there are some.
 
-  Its name is the one that Ganeti goes by, whatever the kernel has.
+  The node's name is the one that Ganeti goes by, whatever others have.
 
   """
-  node.run("gnt-cluster modify -H kvm:virtio_rng=off; hostname NODE1")
+  node.run("sed -i 's/node1.lab.test node1/NODE1 NODE1.lab.test/' /etc/hosts;"
+           " hostname NODE1; gnt-cluster modify -H kvm:virtio_rng=off")
   node.run(damage)
   result = node.run(REMOVE, check=False)
   assert result.returncode == 1
-  assert ("What lists them fails. Install the package again first:\n" + reason
-          in result.stderr)
+  assert ("What lists them fails. If the\npackage is damaged, install it again"
+          " first: " + reason) in result.stderr
   assert "post-installation" not in result.stderr
   assert status(node) == "ri"
 
