@@ -38,6 +38,7 @@ def test_master_failover(bare_cluster, deb):
 @pytest.mark.long
 def test_new_node(cluster, deb):
   """Without the package, which verify says, and then with it."""
+  complaints = verify(cluster)
   node = cluster.start_node()
   cluster.add_node(node)
   [line] = [line for line in verify(cluster) if "virtio" in line]
@@ -50,6 +51,7 @@ def test_new_node(cluster, deb):
   expect(web1, "/dev/random")
   web1.remove()
   cluster.remove_node(node)
+  assert verify(cluster) == complaints
 
 
 def test_configuration_tools(bare_cluster, deb):

@@ -83,6 +83,7 @@ def test_node_by_node(bare_cluster, deb):
 
   # on both
   master.install(deb)
+  assert verify(cluster) == complaints
   cluster.run(modify)
   new.reboot("hard")
   expect(new, "/dev/urandom")
